@@ -1,0 +1,1 @@
+"""Algorithms, imported as `jaxrl.algos`."""

@@ -1,0 +1,1 @@
+"""Environments, one folder a family; installed as `jaxrl.envs`."""

@@ -1,0 +1,123 @@
+"""What the platform under JAX needs: one XLA flag, and a compile cache that outlives a process.
+
+**The flag.** On a machine with few cores, XLA:CPU can hang for ever in a jitted training that is
+vmapped over seeds: its concurrency-optimised scheduler makes thunks wait for each other while
+every thread of the pool is already waiting. Measured with jaxlib 0.10.2 on 2 cores: 6 of 6 runs
+of PPO over 2 seeds hang without `--xla_cpu_enable_concurrency_optimized_scheduler=false` and 6 of 6
+finish with it, at the same speed or better. XLA reads `XLA_FLAGS` once, when the first backend
+starts, so the flag is added on `import jaxrl`.
+
+**The compile cache.** `enable_compilation_cache` is for the command line and the tests; importing
+the package never touches files.
+"""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+_SCHEDULER_FLAG = "--xla_cpu_enable_concurrency_optimized_scheduler"
+_CACHE_VARIABLE = "JAXRL_COMPILATION_CACHE"
+_MIN_COMPILE_SECONDS = 0.5
+
+
+def avoid_cpu_deadlock() -> None:
+    """Turns XLA:CPU's concurrency-optimised scheduler off, unless the user decided about it.
+
+    Adds `--xla_cpu_enable_concurrency_optimized_scheduler=false` to the environment variable
+    `XLA_FLAGS`, which processes started from this one inherit. Does nothing when the CPU backend
+    is ruled out by `JAX_PLATFORMS` (or `jax.config.jax_platforms`), or when the flag is set
+    already, to either value. Warns with `RuntimeWarning` when it is too late, because JAX has
+    started a backend, or when `XLA_FLAGS` names a file of flags, which is left as it is.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if not _cpu_may_be_used() or _SCHEDULER_FLAG in _read_flags(flags):
+        return
+    if flags.strip() and not flags.lstrip().startswith("-"):
+        problem = f"XLA_FLAGS names the file {flags!r}"
+    elif _backend_started():
+        problem = "JAX started a backend before jaxrl was imported"
+    else:
+        os.environ["XLA_FLAGS"] = f"{flags} {_SCHEDULER_FLAG}=false".lstrip()
+        return
+    warnings.warn(
+        f"{problem}, so jaxrl cannot set {_SCHEDULER_FLAG}=false; "
+        "without it training over several seeds can hang on CPU.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path | None:
+    """Keeps compiled programs on disk, so that the next process need not compile them again.
+
+    Args:
+      path: folder of the cache. By default the first of: the environment variable
+        `JAXRL_COMPILATION_CACHE` (`off` leaves JAX as it is), the folder JAX is already configured
+        with (`JAX_COMPILATION_CACHE_DIR`), `$XDG_CACHE_HOME/jaxrl/xla` and `~/.cache/jaxrl/xla`.
+
+    Returns:
+      The folder in use, created if need be. None if the variable says `off`, or, with a
+      `RuntimeWarning`, if the folder cannot be made: no run should fail for want of a cache.
+
+    Programs that compile in less than 0.5 s are not kept, unless
+    `JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS` says otherwise.
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    if path is None:
+        path = os.environ.get(_CACHE_VARIABLE) or jax.config.jax_compilation_cache_dir
+        if path == "off":
+            return None
+    if path is None:
+        path = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jaxrl" / "xla"
+    folder = Path(path).expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        warnings.warn(f"no compile cache: {error}", RuntimeWarning, stacklevel=2)
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _MIN_COMPILE_SECONDS)
+    # JAX remembers whether and where it caches from the first program it compiled.
+    compilation_cache.reset_cache()
+    return folder
+
+
+def disable_compilation_cache() -> None:
+    """Stops reading and writing compiled programs on disk; the folder is left as it is."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
+
+
+def _cpu_may_be_used() -> bool:
+    """Whether JAX may start its CPU backend: no choice of platforms, or one that has it."""
+    if "jax" in sys.modules:
+        platforms = sys.modules["jax"].config.jax_platforms
+    else:
+        platforms = os.environ.get("JAX_PLATFORMS")
+    return not platforms or "cpu" in platforms.split(",")
+
+
+def _read_flags(value: str) -> dict[str, str]:
+    """Flags by name, from the value of `XLA_FLAGS` or from the file it names."""
+    text = value
+    if value.strip() and not value.lstrip().startswith("-"):
+        try:
+            text = Path(value).read_text()
+        except OSError:
+            text = ""
+    pairs = (flag.partition("=") for flag in text.split())
+    return {name: setting for name, _, setting in pairs}
+
+
+def _backend_started() -> bool:
+    """Whether JAX has started a backend; asking must not start one or import JAX."""
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    started = getattr(bridge, "backends_are_initialized", None)
+    return bool(started()) if callable(started) else False
