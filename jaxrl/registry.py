@@ -1,0 +1,268 @@
+"""Names of environments and algorithms, resolved lazily.
+
+Both tables are static strings, "module:attribute", so listing names imports nothing heavy; a module
+is loaded when something of it is made. Users add their own with `register` and
+`register_algorithm`.
+"""
+
+import difflib
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from jaxrl.algorithm import AlgorithmSpec
+    from jaxrl.environment import Environment
+
+
+class UnknownIdError(ValueError):
+    """No environment or algorithm has this name; the message names the nearest ones."""
+
+
+class Entry(NamedTuple):
+    """How an environment is constructed.
+
+    Attributes:
+        target: a factory returning an `Environment`, or "module:attribute" of one.
+        adapter: "module:attribute" of a function (id, target) -> factory, where `target` is not an
+            environment of ours; None if it is.
+    """
+
+    target: str | Callable[..., Any]
+    adapter: str | None = None
+
+
+_GYMNAX = {
+    "CartPole-v1": "classic_control.cartpole:CartPole",
+    "Pendulum-v1": "classic_control.pendulum:Pendulum",
+    "Acrobot-v1": "classic_control.acrobot:Acrobot",
+    "MountainCar-v0": "classic_control.mountain_car:MountainCar",
+    "MountainCarContinuous-v0": "classic_control.continuous_mountain_car:ContinuousMountainCar",
+    "Asterix-MinAtar": "minatar.asterix:MinAsterix",
+    "Breakout-MinAtar": "minatar.breakout:MinBreakout",
+    "Freeway-MinAtar": "minatar.freeway:MinFreeway",
+    "Seaquest-MinAtar": "minatar.seaquest:MinSeaquest",
+    "SpaceInvaders-MinAtar": "minatar.space_invaders:MinSpaceInvaders",
+    "Catch-bsuite": "bsuite.catch:Catch",
+    "DeepSea-bsuite": "bsuite.deep_sea:DeepSea",
+    "DiscountingChain-bsuite": "bsuite.discounting_chain:DiscountingChain",
+    "MNISTBandit-bsuite": "bsuite.mnist:MNISTBandit",
+    "MemoryChain-bsuite": "bsuite.memory_chain:MemoryChain",
+    "SimpleBandit-bsuite": "bsuite.bandit:SimpleBandit",
+    "UmbrellaChain-bsuite": "bsuite.umbrella_chain:UmbrellaChain",
+    "BernoulliBandit-misc": "misc.bernoulli_bandit:BernoulliBandit",
+    "FourRooms-misc": "misc.rooms:FourRooms",
+    "FrozenLake-misc": "misc.frozen_lake:FrozenLake",
+    "GaussianBandit-misc": "misc.gaussian_bandit:GaussianBandit",
+    "MetaMaze-misc": "misc.meta_maze:MetaMaze",
+    "PointRobot-misc": "misc.point_robot:PointRobot",
+    "Pong-misc": "misc.pong:Pong",
+    "Reacher-misc": "misc.reacher:Reacher",
+    "Swimmer-misc": "misc.swimmer:Swimmer",
+}
+
+_BRAX = {
+    "ant": "ant:Ant",
+    "halfcheetah": "half_cheetah:Halfcheetah",
+    "hopper": "hopper:Hopper",
+    "humanoid": "humanoid:Humanoid",
+    "humanoidstandup": "humanoidstandup:HumanoidStandup",
+    "inverted_double_pendulum": "inverted_double_pendulum:InvertedDoublePendulum",
+    "inverted_pendulum": "inverted_pendulum:InvertedPendulum",
+    "pusher": "pusher:Pusher",
+    "reacher": "reacher:Reacher",
+    "swimmer": "swimmer:Swimmer",
+    "walker2d": "walker2d:Walker2d",
+}
+
+_PROBES: dict[str, str] = {}
+
+_ENVIRONMENTS: dict[str, Entry] = {
+    **{
+        env_id: Entry(f"gymnax.environments.{target}", "jaxrl.adapters.gymnax:factory")
+        for env_id, target in _GYMNAX.items()
+    },
+    **{
+        f"brax/{name}": Entry(f"brax.envs.{target}", "jaxrl.adapters.brax:factory")
+        for name, target in _BRAX.items()
+    },
+    **{env_id: Entry(f"jaxrl.envs.probes.{target}") for env_id, target in _PROBES.items()},
+}
+
+_ALGORITHMS: dict[str, Any] = {
+    "ppo": "jaxrl.algos.on_policy.ppo:SPEC",
+    "ppo-kl": "jaxrl.algos.on_policy.ppo_kl:SPEC",
+    "ppo-kl-adaptive": "jaxrl.algos.on_policy.ppo_kl:ADAPTIVE_SPEC",
+    "a2c": "jaxrl.algos.on_policy.a2c:SPEC",
+    "dpo": "jaxrl.algos.on_policy.dpo:SPEC",
+    "lpo": "jaxrl.algos.on_policy.lpo:SPEC",
+}
+
+
+def environments() -> tuple[str, ...]:
+    """Returns the ids that `make` knows, sorted; imports nothing."""
+    return tuple(sorted(_ENVIRONMENTS))
+
+
+def make(env_id: str, **overrides: Any) -> "tuple[Environment, Any]":
+    """Constructs the environment `env_id` and its parameters.
+
+    Args:
+        env_id: one of `environments()`.
+        **overrides: values by name. A field of the environment's params is replaced, and keeps its
+            dtype; any other name must be a keyword of the environment's constructor.
+
+    Returns:
+        The environment (see `jaxrl.environment`) and its params, every leaf a strongly typed array.
+
+    Raises:
+        UnknownIdError: no such id; names the nearest ones.
+        ValueError: an override is neither a field of the params nor a keyword of the constructor
+            (names the nearest valid ones), or its value does not fit the field's dtype.
+    """
+    from jaxrl.environment import Environment, strong
+
+    build = _factory(env_id)
+    keywords = _keywords(build)
+    env = build(**{name: value for name, value in overrides.items() if name in keywords})
+    if not isinstance(env, Environment):
+        raise TypeError(f"{env_id} made a {type(env).__name__}, which is not a gymnax Environment")
+    params = strong(env.default_params)
+    fields = tuple(vars(params))
+    if any(name in fields and name in keywords for name in overrides):
+        env = build(**{k: v for k, v in overrides.items() if k in keywords and k not in fields})
+        params = strong(env.default_params)
+    for name in overrides:
+        if name not in fields and name not in keywords:
+            valid = sorted({*fields, *keywords})
+            near = nearest(name, valid) or tuple(valid)
+            raise ValueError(f"{env_id} has no parameter {name!r}; nearest: {', '.join(near)}")
+    changed = {name: value for name, value in overrides.items() if name in fields}
+    return env, params.replace(**{k: _cast(k, v, getattr(params, k)) for k, v in changed.items()})
+
+
+def register(env_id: str, target: str | Callable[..., Any]) -> None:
+    """Adds an environment that `make` can construct.
+
+    Args:
+        env_id: a new id.
+        target: a class or function returning an `Environment`, or "module:attribute" of one; the
+            module is imported when the environment is first made.
+
+    Raises:
+        ValueError: the id is empty or taken, or a string lacks the colon.
+        TypeError: `target` is neither a string nor callable.
+    """
+    _check_new(env_id, _ENVIRONMENTS)
+    if not isinstance(target, str) and not callable(target):
+        raise TypeError(f"target must be a callable or 'module:attribute', got {target!r}")
+    _ENVIRONMENTS[env_id] = Entry(_checked(target))
+
+
+def algorithms() -> tuple[str, ...]:
+    """Returns the names that `algorithm` knows; imports nothing."""
+    return tuple(_ALGORITHMS)
+
+
+def algorithm(name: str) -> "AlgorithmSpec":
+    """Returns the specification of the algorithm `name`.
+
+    Raises `UnknownIdError` for an unknown name; the message names the nearest ones.
+    """
+    target = _lookup("algorithm", name, _ALGORITHMS)
+    return load(target) if isinstance(target, str) else target
+
+
+def register_algorithm(name: str, target: "str | AlgorithmSpec") -> None:
+    """Adds an algorithm: an `AlgorithmSpec`, or "module:attribute" of one.
+
+    Raises `ValueError` if the name is empty or taken, or if a string lacks the colon.
+    """
+    _check_new(name, _ALGORITHMS)
+    _ALGORITHMS[name] = _checked(target)
+
+
+def nearest(name: str, candidates: Iterable[str], count: int = 3) -> tuple[str, ...]:
+    """Returns up to `count` of `candidates` that `name` may have meant, best first.
+
+    Case is ignored. A candidate one of whose parts (between "-", "/", "_" or spaces) or whose
+    beginning is `name` comes before those that are merely spelled alike.
+    """
+    wanted = name.casefold()
+    by_key = {candidate.casefold(): candidate for candidate in candidates}
+    if not wanted:
+        return ()
+    parts = [key for key in by_key if wanted in re.split(r"[-/_ ]", key)]
+    beginnings = [key for key in by_key if key.startswith(wanted)]
+    # A part of a candidate may be misspelled: "brekout" is near "breakout", not "breakout-minatar".
+    scores = {
+        key: max(
+            difflib.SequenceMatcher(None, wanted, text).ratio()
+            for text in (key, *re.split(r"[-/ ]", key))
+        )
+        for key in by_key
+    }
+    alike = sorted((key for key in by_key if scores[key] >= 0.6), key=lambda key: -scores[key])
+    ordered = dict.fromkeys([*parts, *beginnings, *alike])
+    return tuple(by_key[key] for key in ordered)[:count]
+
+
+def load(target: str) -> Any:
+    """Imports "module:attribute" and returns the attribute."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _factory(env_id: str) -> Callable[..., Any]:
+    entry = _lookup("environment", env_id, _ENVIRONMENTS)
+    if entry.adapter is not None:
+        return load(entry.adapter)(env_id, entry.target)
+    return load(entry.target) if isinstance(entry.target, str) else entry.target
+
+
+def _keywords(build: Callable[..., Any]) -> tuple[str, ...]:
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(build).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind in named)
+
+
+def _lookup(kind: str, name: str, table: dict[str, Any]) -> Any:
+    if name in table:
+        return table[name]
+    near = nearest(name, table)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"see jaxrl.registry.{kind}s()"
+    raise UnknownIdError(f"unknown {kind} {name!r}; {hint}")
+
+
+def _check_new(name: str, table: dict[str, Any]) -> None:
+    if not name:
+        raise ValueError("an id must not be empty")
+    if name in table:
+        raise ValueError(f"{name!r} is registered already")
+
+
+def _checked(target: Any) -> Any:
+    if isinstance(target, str) and not all(target.partition(":")):
+        raise ValueError(f"expected 'module:attribute', got {target!r}")
+    return target
+
+
+def _cast(name: str, value: Any, default: Any) -> Any:
+    """Returns `value` as arrays of the dtypes of `default`; a value may be batched, for vmap."""
+    import jax
+    import jax.numpy as jnp
+
+    def cast(leaf: Any, like: jax.Array) -> jax.Array:
+        array = jnp.asarray(leaf)
+        cast_array = array.astype(like.dtype)
+        if not bool(jnp.all(cast_array.astype(array.dtype) == array)):
+            raise ValueError(f"{name} is {like.dtype.name}, which {leaf!r} does not fit")
+        return cast_array
+
+    return (
+        jax.tree.map(cast, value, default)
+        if jax.tree.structure(value) == jax.tree.structure(default)
+        else cast(value, default)
+    )
