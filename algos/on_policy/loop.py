@@ -1,0 +1,136 @@
+"""The on-policy loop: rollout, advantages, epochs of minibatches.
+
+Every method of this family is `on_policy(...)` with its own `objective` and `advantage`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxrl.algorithm import Algorithm
+from jaxrl.algos.on_policy.optimise import Optimiser, adam, make_optimise
+from jaxrl.algos.on_policy.rollout import make_rollout, merge_time, observe
+from jaxrl.algos.on_policy.types import (
+    Config,
+    Objective,
+    Policy,
+    Sample,
+    State,
+    Trajectory,
+    stateless,
+)
+from jaxrl.networks import Net
+from jaxrl.normalization import (
+    init_moments,
+    init_observation_moments,
+    update_observation_moments,
+)
+from jaxrl.returns import generalized_advantage
+from jaxrl.vector import VecEnv
+
+Advantage = Callable[[Trajectory, Any], tuple[jax.Array, jax.Array]]
+
+
+def gae(trajectory: Trajectory, hp: Any) -> tuple[jax.Array, jax.Array]:
+    """Generalised advantages and the value targets A + v, both float32 [T, N]."""
+    advantage = generalized_advantage(
+        trajectory.reward,
+        trajectory.value,
+        trajectory.v_tp1,
+        trajectory.ended,
+        hp.gamma,
+        hp.gae_lambda,
+    )
+    return advantage, advantage + trajectory.value
+
+
+def standardize_minibatch(advantage: jax.Array) -> jax.Array:
+    """(A - mean) / (std + 1e-8) over a minibatch [B]."""
+    return (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
+
+
+def on_policy(
+    env: Any,
+    net: Net,
+    objective: Objective | Callable[[Any, Sample], jax.Array],
+    config: Config,
+    advantage: Advantage = gae,
+    scale_advantage: Callable[[jax.Array], jax.Array] = standardize_minibatch,
+    optimiser: Optimiser = adam,
+) -> Algorithm:
+    """An on-policy actor-critic.
+
+    Args:
+        env: an environment as of `jaxrl.make`; its parameters are `hp.env`.
+        net: the actor-critic, see `make_net`.
+        objective: (phi, sample) -> loss [B], or an `Objective` with a state.
+        config: static configuration.
+        advantage: (trajectory, hp) -> (advantages, value targets), float32 [T, N] each.
+        scale_advantage: applied to the advantages of each minibatch.
+        optimiser: hp -> gradient transformation without the learning rate.
+
+    Returns:
+        The algorithm. Its metrics are means over an update's minibatches, or over the episodes
+        that ended in it (NaN where none did).
+    """
+    objective = objective if isinstance(objective, Objective) else stateless(objective)
+    venv = VecEnv(env, config.num_envs, config.reset_chunk or None)
+    rollout = make_rollout(venv, net, config)
+    optimise = make_optimise(net, objective, scale_advantage, optimiser, config)
+
+    def init(key: jax.Array, hp: Any) -> State:
+        key_params, key_env, key = jax.random.split(key, 3)
+        obs, env_state = venv.reset(key_env, hp.env)
+        params = net.init(key_params)
+        observation: Any = ()
+        if config.normalize_observation:
+            observation = init_observation_moments(obs)
+        reward: Any = ()
+        if config.normalize_reward:
+            reward = (init_moments(jnp.float32(0)), jnp.zeros(config.num_envs, jnp.float32))
+        return State(
+            policy=Policy(params, observation),
+            optimizer=optimiser(hp).init(params),
+            objective=objective.init(hp.objective),
+            reward=reward,
+            env=env_state,
+            obs=obs,
+            key=key,
+            update=jnp.int32(0),
+        )
+
+    def step(state: State, hp: Any) -> tuple[State, dict[str, jax.Array]]:
+        key_rollout, key_optimise, key = jax.random.split(state.key, 3)
+        state, trajectory, episodes = rollout(key_rollout, state, hp)
+        advantages, targets = advantage(trajectory, hp)
+        state, losses = optimise(key_optimise, state, trajectory, advantages, targets, hp)
+        observation = state.policy.observation
+        if config.normalize_observation:
+            # After the update: rollout and update must see the same policy.
+            observation = update_observation_moments(observation, merge_time(trajectory.obs))
+        state = state.replace(
+            policy=state.policy.replace(observation=observation), key=key, update=state.update + 1
+        )
+        params = {"param_norm": optax.global_norm(state.policy.params)}
+        return state, episodes | losses | params | _fit(targets, trajectory.value)
+
+    def act(policy: Policy, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:
+        distribution, _ = net.apply(policy.params, observe(policy, obs))
+        raw = distribution.mode() if key is None else distribution.sample(key)
+        return net.to_action(raw), carry
+
+    return Algorithm(init, step, act)
+
+
+def _fit(targets: jax.Array, value: jax.Array) -> dict[str, jax.Array]:
+    """How well the values of the rollout predicted their targets."""
+    variance = jnp.var(targets)
+    unexplained = jnp.var(targets - value) / jnp.maximum(variance, 1e-8)
+    return {
+        "value": jnp.mean(value),
+        # Without variance in the targets there is nothing to explain.
+        "explained_variance": jnp.where(variance > 1e-8, 1.0 - unexplained, 0.0),
+    }

@@ -1,0 +1,67 @@
+"""From an objective to an `AlgorithmSpec`: what the methods' own files compose."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxrl.algorithm import Algorithm, AlgorithmSpec
+from jaxrl.algos.on_policy.loop import gae, on_policy, standardize_minibatch
+from jaxrl.algos.on_policy.objectives import Sample
+from jaxrl.algos.on_policy.optimise import Optimiser, adam
+from jaxrl.algos.on_policy.presets import preset_for
+from jaxrl.algos.on_policy.types import Config, Hyperparameters, Objective, validate
+from jaxrl.networks import make_net
+
+
+def method(
+    name: str,
+    summary: str,
+    objective: Objective | Callable[[Any, Sample], Any],
+    hyperparameters: type[Hyperparameters],
+    config: type[Config] = Config,
+    scale_advantage: Callable[[Any], Any] = standardize_minibatch,
+    optimiser: Optimiser = adam,
+    adjust: Callable[[Config, Any], tuple[Config, Any]] = lambda config, hp: (config, hp),
+    load_objective: Callable[[Any], Any] | None = None,
+) -> AlgorithmSpec:
+    """The record of one on-policy method.
+
+    Args:
+        name: its id.
+        summary: one line.
+        objective: see `on_policy`.
+        hyperparameters: their type; `objective` is the method's own parameters.
+        config: type of the configuration.
+        scale_advantage: see `on_policy`.
+        optimiser: see `on_policy`.
+        adjust: what the method changes of a preset tuned for PPO.
+        load_objective: see `AlgorithmSpec`.
+    """
+
+    def make(env: Any, env_params: Any, config: Config, network: Any = None) -> Algorithm:
+        net = make_net(
+            env.observation_space(env_params),
+            env.action_space(env_params),
+            config.network,
+            network,
+        )
+        return on_policy(
+            env,
+            net,
+            objective,
+            config,
+            advantage=gae,
+            scale_advantage=scale_advantage,
+            optimiser=optimiser,
+        )
+
+    return AlgorithmSpec(
+        name=name,
+        summary=summary,
+        config=config,
+        hyperparameters=hyperparameters,
+        make=make,
+        validate=validate,
+        steps_per_update=lambda config: config.batch_size,
+        preset=lambda env_id: preset_for(env_id, config, hyperparameters, adjust),
+        load_objective=load_objective,
+    )

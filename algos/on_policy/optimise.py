@@ -1,0 +1,116 @@
+"""Epochs of minibatch gradient steps on one rollout."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxrl.algos.on_policy.rollout import merge_time, observe
+from jaxrl.algos.on_policy.types import Config, Objective, Sample, State, Trajectory, progress
+from jaxrl.networks import Net
+
+Optimiser = Callable[[Any], optax.GradientTransformation]
+
+
+def adam(hp: Any) -> optax.GradientTransformation:
+    """Adam (epsilon 1e-5, as all PPO implementations use) after clipping the global norm."""
+    return optax.chain(
+        optax.clip_by_global_norm(hp.max_grad_norm), optax.scale_by_adam(eps=1e-5)
+    )
+
+
+def rmsprop(hp: Any) -> optax.GradientTransformation:
+    """RMSProp (decay 0.99, epsilon 1e-5, as A2C was published) after clipping the global norm."""
+    return optax.chain(
+        optax.clip_by_global_norm(hp.max_grad_norm), optax.scale_by_rms(decay=0.99, eps=1e-5)
+    )
+
+
+def learning_rate(hp: Any, update: jax.Array) -> jax.Array:
+    """Linear from `hp.lr` to `hp.lr * hp.lr_final` over `hp.horizon` updates."""
+    return hp.lr * (1.0 - (1.0 - hp.lr_final) * progress(update, hp.horizon))
+
+
+def value_loss(
+    value: jax.Array, old_value: jax.Array, target: jax.Array, clip: jax.Array | float
+) -> jax.Array:
+    """Clipped squared error, 0.5 max((v - G)^2, (v_old + clip(v - v_old, +-c) - G)^2), [B].
+
+    The factor 0.5 stands before the maximum, on both branches. An infinite `clip` is the plain
+    squared error.
+    """
+    clipped = old_value + jnp.clip(value - old_value, -clip, clip)
+    return 0.5 * jnp.maximum(jnp.square(value - target), jnp.square(clipped - target))
+
+
+def make_optimise(
+    net: Net,
+    objective: Objective,
+    scale_advantage: Callable[[jax.Array], jax.Array],
+    optimiser: Optimiser,
+    config: Config,
+) -> Callable:
+    """(key, state, trajectory, advantages, targets, hp) -> (state, metrics)."""
+
+    def loss(params: Any, state: State, batch: Any, hp: Any):
+        trajectory, advantage, target = batch
+        distribution, value = net.apply(
+            params, observe(state.policy.replace(params=params), trajectory.obs)
+        )
+        sample = Sample(
+            log_prob=distribution.log_prob(trajectory.action),
+            old_log_prob=trajectory.log_prob,
+            advantage=scale_advantage(advantage),
+            kl=trajectory.distribution.kl(distribution),
+            entropy=distribution.entropy(),
+            progress=progress(state.update, hp.horizon),
+        )
+        policy_loss = jnp.mean(objective.loss(hp.objective, state.objective, sample))
+        value_error = jnp.mean(value_loss(value, trajectory.value, target, hp.value_clip))
+        entropy = jnp.mean(sample.entropy)
+        total = policy_loss + hp.value_coef * value_error - hp.entropy_coef * entropy
+        log_ratio = sample.log_ratio
+        metrics = {
+            "loss": total,
+            "policy_loss": policy_loss,
+            "value_loss": value_error,
+            "entropy": entropy,
+            "kl": jnp.mean(sample.kl),
+            # Schulman's low-variance estimate of KL(old || new), http://joschu.net/blog/kl-approx
+            "approx_kl": jnp.mean(jnp.expm1(log_ratio) - log_ratio),
+        }
+        return total, metrics
+
+    def optimise(key, state, trajectory, advantages, targets, hp):
+        batch = merge_time((trajectory, advantages, targets))
+        transform = optimiser(hp)
+        lr = learning_rate(hp, state.update)
+
+        def gradient_step(carry, rows):
+            params, optimizer = carry
+            minibatch = jax.tree.map(lambda x: x[rows], batch)
+            grads, metrics = jax.grad(loss, has_aux=True)(params, state, minibatch, hp)
+            updates, optimizer = transform.update(grads, optimizer, params)
+            params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
+            return (params, optimizer), metrics | {"grad_norm": optax.global_norm(grads)}
+
+        carry = (state.policy.params, state.optimizer)
+        (params, optimizer), metrics = jax.lax.scan(gradient_step, carry, _shuffles(key, config))
+        kl_last_epoch = jnp.mean(metrics["kl"][-config.num_minibatches :])
+        state = state.replace(
+            policy=state.policy.replace(params=params),
+            optimizer=optimizer,
+            objective=objective.update(hp.objective, state.objective, kl_last_epoch),
+        )
+        return state, jax.tree.map(jnp.mean, metrics) | {"lr": lr}
+
+    return optimise
+
+
+def _shuffles(key: jax.Array, config: Config) -> jax.Array:
+    """Row indices of every minibatch, int32 [epochs * minibatches, batch / minibatches]."""
+    keys = jax.random.split(key, config.num_epochs)
+    order = jax.vmap(lambda key: jax.random.permutation(key, config.batch_size))(keys)
+    return order.reshape((config.num_epochs * config.num_minibatches, -1))

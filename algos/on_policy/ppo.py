@@ -1,0 +1,27 @@
+"""Proximal policy optimisation with a clipped objective (Schulman et al. 2017, arXiv 1707.06347).
+
+Maximises min(r A, clip(r, 1 +- eps) A). As is common since, advantages are standardised per
+minibatch and weights are initialised orthogonally; the value loss is clipped only where
+`hp.value_clip` is finite.
+"""
+
+from flax import struct
+
+from jaxrl.algos.on_policy.method import method
+from jaxrl.algos.on_policy.objectives import ClipParameters, ppo_clip
+from jaxrl.algos.on_policy.types import Hyperparameters
+
+
+@struct.dataclass
+class PPOHyperparameters(Hyperparameters):
+    """Hyperparameters of PPO; `objective.clip` is epsilon."""
+
+    objective: ClipParameters = ClipParameters()
+
+
+SPEC = method(
+    name="ppo",
+    summary="Proximal policy optimisation with a clipped ratio (Schulman et al. 2017)",
+    objective=ppo_clip,
+    hyperparameters=PPOHyperparameters,
+)

@@ -1,0 +1,67 @@
+"""Settings known to work, by environment. PPO's; other methods adjust them."""
+
+import fnmatch
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxrl.algorithm import Preset
+
+
+class _Row(NamedTuple):
+    """What an environment (a pattern of ids) changes of the defaults."""
+
+    pattern: str
+    total_steps: int
+    config: dict[str, Any]
+    hp: dict[str, Any]
+
+
+_MINATAR = dict(
+    config=dict(num_envs=64, num_steps=128, num_epochs=4, num_minibatches=8),
+    hp=dict(lr=5e-3, lr_final=0.0, entropy_coef=0.01, value_clip=0.2),
+)
+
+# The first pattern that matches decides.
+_TABLE = (
+    _Row(
+        "CartPole-v1",
+        500_000,
+        dict(num_envs=16, num_steps=64, num_epochs=8, num_minibatches=4),
+        dict(lr=1e-3, lr_final=0.0, gamma=0.99, gae_lambda=0.95),
+    ),
+    _Row("*-MinAtar", 1_000_000, **_MINATAR),
+    _Row(
+        "Pendulum-v1",
+        500_000,
+        dict(num_envs=16, num_steps=128, num_epochs=8, num_minibatches=16, normalize_reward=True),
+        dict(lr=1e-3, lr_final=0.0, gamma=0.95, gae_lambda=0.95),
+    ),
+    _Row(
+        "brax/*",
+        2_000_000,
+        dict(
+            num_envs=64,
+            num_steps=64,
+            num_epochs=4,
+            num_minibatches=8,
+            normalize_observation=True,
+            normalize_reward=True,
+        ),
+        dict(lr=1e-3, lr_final=0.0, gamma=0.97, entropy_coef=1e-3),
+    ),
+    _Row("*", 1_000_000, dict(num_envs=64, num_steps=64, num_epochs=4, num_minibatches=8), dict()),
+)
+
+
+def preset_for(
+    env_id: str,
+    config: type,
+    hyperparameters: type,
+    adjust: Callable[[Any, Any], tuple[Any, Any]] = lambda config, hp: (config, hp),
+) -> Preset:
+    """The preset of an environment; the general one where it has none of its own."""
+    row = next(row for row in _TABLE if fnmatch.fnmatchcase(env_id, row.pattern))
+    made = adjust(config(**row.config), hyperparameters(**row.hp))
+    return Preset(*made, row.total_steps)
+
+

@@ -1,0 +1,105 @@
+"""Collecting a rollout, with the value of what every transition led to."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.algos.on_policy.types import Config, Policy, State, Trajectory
+from jaxrl.networks import Net
+from jaxrl.normalization import standard_deviation, standardize_observation, update_moments
+from jaxrl.returns import discounted_sums, next_values
+from jaxrl.rows import update_rows_where
+from jaxrl.vector import VecEnv
+
+
+def observe(policy: Policy, obs: Any) -> Any:
+    """Observations [B, ...] as the network takes them."""
+    if policy.observation == ():
+        return obs
+    return standardize_observation(policy.observation, obs)
+
+
+def merge_time(tree: Any) -> Any:
+    """[T, N, ...] -> [T * N, ...]."""
+    return jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), tree)
+
+
+def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
+    """(key, state, hp) -> (state, trajectory, episode metrics), over `config.num_steps` steps."""
+
+    def final_values(policy: Policy, truncated: jax.Array, final_obs: Any) -> jax.Array:
+        """Values of the observations in which a time limit cut an episode, zero elsewhere."""
+
+        def compute(index):
+            cut = jax.tree.map(lambda x: x[index], final_obs)
+            return net.apply(policy.params, observe(policy, cut))[1]
+
+        zeros = jnp.zeros(venv.num_envs, jnp.float32)
+        return update_rows_where(truncated, venv.reset_chunk, zeros, compute)[0]
+
+    def rollout(key: jax.Array, state: State, hp: Any):
+        policy = state.policy
+
+        def env_step(carry, key):
+            obs, env_state = carry
+            key_act, key_env = jax.random.split(key)
+            distribution, value = net.apply(policy.params, observe(policy, obs))
+            action = distribution.sample(key_act)
+            next_obs, env_state, reward, terminated, truncated, info = venv.step(
+                key_env, env_state, net.to_action(action), hp.env
+            )
+            final_value = final_values(policy, truncated, info["final_observation"])
+            log_prob = distribution.log_prob(action)
+            ended = {
+                "terminated": terminated,
+                "truncated": truncated,
+                "return": info["episode_return"],
+                "length": info["episode_length"],
+            }
+            transition = (obs, action, log_prob, value, final_value, reward, distribution)
+            return (next_obs, env_state), (transition, ended)
+
+        keys = jax.random.split(key, config.num_steps)
+        (obs, env_state), (transition, ended) = jax.lax.scan(env_step, (state.obs, state.env), keys)
+        old_obs, action, log_prob, value, final_value, reward, distribution = transition
+        terminated, truncated = ended["terminated"], ended["truncated"]
+        _, last_value = net.apply(policy.params, observe(policy, obs))
+        cut = terminated | truncated
+        reward_state, reward = _normalize_reward(state.reward, reward, cut, hp.gamma)
+        trajectory = Trajectory(
+            obs=old_obs,
+            action=action,
+            log_prob=log_prob,
+            value=value,
+            v_tp1=next_values(value, last_value, terminated, truncated, final_value),
+            reward=reward,
+            ended=cut,
+            distribution=distribution,
+        )
+        state = state.replace(obs=obs, env=env_state, reward=reward_state)
+        return state, trajectory, _episode_metrics(cut, ended["return"], ended["length"])
+
+    return rollout
+
+
+def _normalize_reward(state: Any, reward: jax.Array, ended: jax.Array, gamma: jax.Array):
+    """Divides rewards [T, N] by the running deviation of discounted reward sums, if configured."""
+    if state == ():
+        return state, reward
+    moments, start = state
+    sums, carry = discounted_sums(reward, ended, start, gamma)
+    moments = update_moments(moments, merge_time(sums))
+    return (moments, carry), reward / standard_deviation(moments)
+
+
+def _episode_metrics(ended: jax.Array, total: jax.Array, length: jax.Array) -> dict[str, jax.Array]:
+    """Means over the episodes that ended, NaN where none did."""
+    count = jnp.sum(ended, dtype=jnp.int32)
+
+    def mean(x):
+        x_sum = jnp.sum(jnp.where(ended, x.astype(jnp.float32), 0.0))
+        return jnp.where(count > 0, x_sum / count.astype(jnp.float32), jnp.nan)
+
+    return {"episode_return": mean(total), "episode_length": mean(length), "episodes": count}

@@ -1,0 +1,100 @@
+"""What an algorithm is, and the only training loop."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Algorithm(NamedTuple):
+    """An algorithm as pure functions, like optax's GradientTransformation.
+
+    Attributes:
+        init: (key, hp) -> state, a flax.struct dataclass with the fields `policy` (what `act`
+            needs) and `update` (int32 [], updates done).
+        step: (state, hp) -> (state, metrics), one update; metrics is a flat dict of scalars.
+        act: (policy, observations [B, ...], carry, key) -> (actions [B, ...], carry). A key of
+            None means the greedy action. The first carry of an episode is `()`.
+    """
+
+    init: Callable[[jax.Array, Any], Any]
+    step: Callable[[Any, Any], tuple[Any, dict[str, jax.Array]]]
+    act: Callable[[Any, Any, Any, jax.Array | None], tuple[Any, Any]]
+
+
+class Preset(NamedTuple):
+    """Settings known to work.
+
+    Attributes:
+        config: static configuration.
+        hp: hyperparameters.
+        total_steps: environment steps to train for.
+    """
+
+    config: Any
+    hp: Any
+    total_steps: int
+
+
+class AlgorithmSpec(NamedTuple):
+    """What the command line and the conformance tests need to know of an algorithm.
+
+    Attributes:
+        name: its id.
+        summary: one line.
+        config: type of the static configuration, a frozen dataclass.
+        hyperparameters: type of the hyperparameters, a flax.struct dataclass.
+        make: (env, env_params, config, network=None) -> Algorithm.
+        validate: (config, hp) -> None; raises ValueError in one line.
+        steps_per_update: (config) -> environment steps of one update.
+        preset: (env_id) -> Preset.
+        load_objective: (path) -> objective parameters, where they are arrays from a file.
+    """
+
+    name: str
+    summary: str
+    config: type
+    hyperparameters: type
+    make: Callable[..., Algorithm]
+    validate: Callable[[Any, Any], None]
+    steps_per_update: Callable[[Any], int]
+    preset: Callable[[str], Preset]
+    load_objective: Callable[[Any], Any] | None = None
+
+
+def train(algorithm: Algorithm, num_updates: int) -> Callable[[jax.Array, Any], tuple[Any, Any]]:
+    """Training as one pure function.
+
+    Args:
+        algorithm: what to train.
+        num_updates: static number of updates.
+
+    Returns:
+        (key, hp) -> (state, metrics), metrics with a leading axis [num_updates]. It may be
+        jitted, and vmapped over keys and over any leaf of hp.
+    """
+    if num_updates < 1:
+        raise ValueError(f"num_updates must be at least 1, got {num_updates}")
+
+    def run(key: jax.Array, hp: Any) -> tuple[Any, Any]:
+        state = algorithm.init(key, hp)
+        return jax.lax.scan(
+            lambda state, _: algorithm.step(state, hp), state, None, length=num_updates
+        )
+
+    return run
+
+
+def canonical(hp: Any) -> Any:
+    """Hyperparameters with every leaf a strongly typed array (float32, int32 or bool).
+
+    Python numbers would otherwise be weakly typed in one call and strongly typed after a
+    checkpoint, which compiles anew.
+    """
+
+    def strong(leaf):
+        leaf = jnp.asarray(leaf)
+        return jax.lax.convert_element_type(leaf, leaf.dtype)
+
+    return jax.tree.map(strong, hp)

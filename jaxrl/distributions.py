@@ -1,0 +1,197 @@
+"""Action distributions: small pytrees with `sample`, `mode`, `log_prob`, `entropy` and `kl`.
+
+Leading axes are batch axes, the action is the last axis (or no axis for one discrete action).
+A sample is the *raw* action, the variable whose density is differentiated; `to_action` turns
+it into what the environment takes. Keeping the raw action means that a tanh never has to be
+inverted where it is saturated.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+_MASKED = float(np.finfo(np.float32).min)
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+# Nodes and weights of the probabilists' Gauss-Hermite rule, weights summing to one.
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+def mask_logits(logits: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Logits with illegal actions (`mask` False) at the lowest finite float32.
+
+    Their probability is exactly zero. Where no action is legal the result is uniform rather
+    than NaN.
+    """
+    if mask is None:
+        return logits
+    return jnp.where(mask, logits, jnp.float32(_MASKED))
+
+
+@struct.dataclass
+class Categorical:
+    """One choice of n. `logits` float32 [..., n], normalised or not; actions int32 [...]."""
+
+    logits: jax.Array
+
+    @property
+    def log_probs(self) -> jax.Array:
+        """Normalised log-probabilities, float32 [..., n]."""
+        return jax.nn.log_softmax(self.logits)
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """A draw, int32 [...]."""
+        return jax.random.categorical(key, self.logits).astype(jnp.int32)
+
+    def mode(self) -> jax.Array:
+        """The likeliest action, int32 [...]; the first of several."""
+        return jnp.argmax(self.logits, axis=-1).astype(jnp.int32)
+
+    def log_prob(self, raw: jax.Array) -> jax.Array:
+        """Log-probability of the action, float32 [...]."""
+        chosen = jax.nn.one_hot(raw, self.logits.shape[-1], dtype=jnp.bool_)
+        return jnp.sum(jnp.where(chosen, self.log_probs, jnp.float32(0)), axis=-1)
+
+    def entropy(self) -> jax.Array:
+        """Entropy in nats, float32 [...]."""
+        log_probs = self.log_probs
+        return -_sum_products(jnp.exp(log_probs), log_probs)
+
+    def kl(self, other: "Categorical") -> jax.Array:
+        """KL(self || other) in nats, float32 [...]."""
+        log_probs = self.log_probs
+        return _sum_products(jnp.exp(log_probs), log_probs - other.log_probs)
+
+
+@struct.dataclass
+class MultiCategorical:
+    """K independent choices. `logits` float32 [..., K, n], shorter choices padded by a mask.
+
+    Actions are int32 [..., K]; log-probability, entropy and KL are sums over the K choices.
+    """
+
+    logits: jax.Array
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """A draw, int32 [..., K]."""
+        return Categorical(self.logits).sample(key)
+
+    def mode(self) -> jax.Array:
+        """The likeliest action, int32 [..., K]."""
+        return Categorical(self.logits).mode()
+
+    def log_prob(self, raw: jax.Array) -> jax.Array:
+        """Log-probability of the joint action, float32 [...]."""
+        return jnp.sum(Categorical(self.logits).log_prob(raw), axis=-1)
+
+    def entropy(self) -> jax.Array:
+        """Entropy of the joint action in nats, float32 [...]."""
+        return jnp.sum(Categorical(self.logits).entropy(), axis=-1)
+
+    def kl(self, other: "MultiCategorical") -> jax.Array:
+        """KL(self || other) in nats, float32 [...]."""
+        return jnp.sum(Categorical(self.logits).kl(Categorical(other.logits)), axis=-1)
+
+
+@struct.dataclass
+class ClippedNormal:
+    """Independent normals whose draws are clipped to the action bounds by the environment side.
+
+    `mean`, `log_std` float32 [..., A], in units in which the bounds are [-1, 1]. Densities,
+    entropy and KL are those of the unclipped normal, as is common practice: the ratio of two
+    policies is then that of the variable that was drawn.
+    """
+
+    mean: jax.Array
+    log_std: jax.Array
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """A draw before clipping, float32 [..., A]."""
+        noise = jax.random.normal(key, self.mean.shape, self.mean.dtype)
+        return self.mean + jnp.exp(self.log_std) * noise
+
+    def mode(self) -> jax.Array:
+        """The mean, float32 [..., A]."""
+        return self.mean
+
+    def log_prob(self, raw: jax.Array) -> jax.Array:
+        """Log-density of the unclipped draw, float32 [...]."""
+        z = (raw - self.mean) * jnp.exp(-self.log_std)
+        return jnp.sum(-0.5 * jnp.square(z) - self.log_std - _HALF_LOG_2PI, axis=-1)
+
+    def entropy(self) -> jax.Array:
+        """Differential entropy of the unclipped normal in nats, float32 [...]."""
+        return jnp.sum(self.log_std + (0.5 + _HALF_LOG_2PI), axis=-1)
+
+    def kl(self, other: "ClippedNormal") -> jax.Array:
+        """KL(self || other) in nats, float32 [...]."""
+        log_ratio = other.log_std - self.log_std
+        z = (self.mean - other.mean) * jnp.exp(-other.log_std)
+        per_axis = log_ratio + 0.5 * (jnp.exp(-2.0 * log_ratio) + jnp.square(z) - 1.0)
+        return jnp.sum(per_axis, axis=-1)
+
+
+@struct.dataclass
+class TanhNormal:
+    """Independent normals squashed into the action bounds by tanh.
+
+    `mean`, `log_std` float32 [..., A] of the normal before the tanh; `half_range` the static
+    half-widths of the action bounds, so that densities are those of the action itself.
+    """
+
+    mean: jax.Array
+    log_std: jax.Array
+    half_range: tuple[float, ...] = struct.field(pytree_node=False)
+
+    @property
+    def _normal(self) -> ClippedNormal:
+        return ClippedNormal(self.mean, self.log_std)
+
+    @property
+    def _log_scale(self) -> float:
+        return math.fsum(math.log(width) for width in self.half_range)
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """A draw before the tanh, float32 [..., A]."""
+        return self._normal.sample(key)
+
+    def mode(self) -> jax.Array:
+        """The mean before the tanh (the median of the action), float32 [..., A]."""
+        return self.mean
+
+    def log_prob(self, raw: jax.Array) -> jax.Array:
+        """Log-density of the action `to_action(raw)`, float32 [...]."""
+        log_det = jnp.sum(_log_tanh_slope(raw), axis=-1) + self._log_scale
+        return self._normal.log_prob(raw) - log_det
+
+    def entropy(self) -> jax.Array:
+        """Differential entropy of the action in nats, float32 [...].
+
+        H(normal) + E[log |d action / d raw|]; the expectation has no closed form and is taken
+        by 21-point Gauss-Hermite quadrature, which needs no key and is differentiable.
+        """
+        nodes = self.mean[..., None] + jnp.exp(self.log_std)[..., None] * _row(_NODES, self.mean)
+        expected = jnp.sum(_row(_WEIGHTS, self.mean) * _log_tanh_slope(nodes), axis=-1)
+        return self._normal.entropy() + jnp.sum(expected, axis=-1) + self._log_scale
+
+    def kl(self, other: "TanhNormal") -> jax.Array:
+        """KL(self || other) in nats, float32 [...]: that of the normals, tanh being a bijection."""
+        return self._normal.kl(other._normal)
+
+
+def _sum_products(weight: jax.Array, x: jax.Array) -> jax.Array:
+    """Sum of weight * x over the last axis, 0 * anything (masked actions) being 0."""
+    return jnp.sum(jnp.where(weight > 0, weight * x, jnp.float32(0)), axis=-1)
+
+
+def _log_tanh_slope(raw: jax.Array) -> jax.Array:
+    """log(1 - tanh(raw)^2) without cancellation."""
+    return 2.0 * (math.log(2.0) - raw - jax.nn.softplus(-2.0 * raw))
+
+
+def _row(constants: np.ndarray, like: jax.Array) -> jax.Array:
+    """Constants [Q] shaped to broadcast against [..., Q] of `like`'s rank plus one."""
+    return jnp.asarray(constants, jnp.float32).reshape((1,) * like.ndim + (-1,))

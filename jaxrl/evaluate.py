@@ -1,0 +1,91 @@
+"""Evaluation: whole episodes of a fixed policy, one an environment."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.vector import VecEnv
+
+
+class Episodes(NamedTuple):
+    """E episodes.
+
+    Attributes:
+        returns: undiscounted, float32 [E].
+        lengths: steps, int32 [E].
+        terminated: the task ended, bool [E].
+        truncated: a time limit cut the episode, bool [E]. Where neither is set the episode was
+            still running after `max_steps`, and its return is that of what was seen.
+    """
+
+    returns: jax.Array
+    lengths: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+
+
+def evaluate(
+    env: Any,
+    env_params: Any,
+    act: Callable[[Any, Any, Any, jax.Array | None], tuple[Any, Any]],
+    policy: Any,
+    key: jax.Array,
+    num_episodes: int,
+    greedy: bool = False,
+    max_steps: int = 100_000,
+) -> Episodes:
+    """Runs `num_episodes` whole episodes side by side, each to its own end.
+
+    Every environment plays exactly one episode, so short episodes are not over-represented as
+    they are when the first E episodes to finish are taken.
+
+    Args:
+        env: an environment as of `jaxrl.make`.
+        env_params: its parameters.
+        act: an algorithm's `act`.
+        policy: an algorithm state's `policy`.
+        key: the same key gives the same episodes.
+        num_episodes: E, at least 1.
+        greedy: the likeliest action instead of a draw.
+        max_steps: a bound for environments without a time limit.
+
+    Raises:
+        ValueError: `num_episodes` or `max_steps` is not positive.
+    """
+    if num_episodes < 1 or max_steps < 1:
+        raise ValueError(f"need num_episodes, max_steps >= 1, got {num_episodes}, {max_steps}")
+    return _run(env, act, num_episodes, greedy, env_params, policy, key, jnp.int32(max_steps))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _run(env, act, num_episodes, greedy, env_params, policy, key, max_steps) -> Episodes:
+    venv = VecEnv(env, num_episodes)
+    key_reset, key_steps = jax.random.split(key)
+    obs, state = venv.reset(key_reset, env_params)
+    nobody = jnp.zeros(num_episodes, jnp.bool_)
+    zeros = jnp.zeros(num_episodes, jnp.float32)
+    nothing = Episodes(zeros, zeros.astype(jnp.int32), nobody, nobody)
+
+    def body(carry):
+        step, obs, state, act_carry, episodes = carry
+        key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, step))
+        action, act_carry = act(policy, obs, act_carry, None if greedy else key_act)
+        obs, state, _, terminated, truncated, info = venv.step(key_env, state, action, env_params)
+        running = ~(episodes.terminated | episodes.truncated)
+        episodes = Episodes(
+            returns=jnp.where(running, info["episode_return"], episodes.returns),
+            lengths=jnp.where(running, info["episode_length"], episodes.lengths),
+            terminated=episodes.terminated | (running & terminated),
+            truncated=episodes.truncated | (running & truncated),
+        )
+        return step + 1, obs, state, act_carry, episodes
+
+    def unfinished(carry):
+        step, *_, episodes = carry
+        return (step < max_steps) & ~jnp.all(episodes.terminated | episodes.truncated)
+
+    *_, episodes = jax.lax.while_loop(unfinished, body, (jnp.int32(0), obs, state, (), nothing))
+    return episodes

@@ -1,0 +1,19 @@
+"""Policy and value networks (flax.linen) chosen from observation and action spaces."""
+
+from jaxrl.networks.actor_critic import ActorCritic, NetworkConfig
+from jaxrl.networks.heads import ActionHead, action_head
+from jaxrl.networks.net import Net, make_net, split_mask
+from jaxrl.networks.torsos import CNN, MLP, SpaceEncoder
+
+__all__ = [
+    "CNN",
+    "MLP",
+    "ActionHead",
+    "ActorCritic",
+    "Net",
+    "NetworkConfig",
+    "SpaceEncoder",
+    "action_head",
+    "make_net",
+    "split_mask",
+]

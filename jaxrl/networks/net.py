@@ -1,0 +1,133 @@
+"""The pair of pure functions that algorithms use as a network."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from gymnax.environments import spaces
+
+from jaxrl.networks.actor_critic import ActorCritic, NetworkConfig
+from jaxrl.networks.heads import action_head
+
+MASK_KEY = "action_mask"
+
+
+class Net(NamedTuple):
+    """An actor-critic as pure functions.
+
+    Attributes:
+        init: key -> parameters.
+        apply: (parameters, observations [B, ...]) -> (distribution, values float32 [B]).
+            Whatever is not used of the result (the policy where only values are wanted) is
+            removed by XLA.
+        to_action: raw action [B, ...] -> what the environment takes.
+    """
+
+    init: Callable[[jax.Array], Any]
+    apply: Callable[[Any, Any], tuple[Any, jax.Array]]
+    to_action: Callable[[jax.Array], jax.Array]
+
+
+def split_mask(obs: Any) -> tuple[Any, jax.Array | None]:
+    """Separates the mask of legal actions, the key `action_mask` of a dict observation."""
+    if isinstance(obs, Mapping) and MASK_KEY in obs:
+        return {name: x for name, x in obs.items() if name != MASK_KEY}, obs[MASK_KEY]
+    return obs, None
+
+
+def featurize(space: Any, obs: Any) -> Any:
+    """float32 features of observations [B, ...] of `space`, the mask left out.
+
+    Discrete observations become one-hot, uint8 images are scaled to [0, 1], all else is cast.
+    """
+    if isinstance(space, spaces.Dict):
+        keys = [name for name in space.spaces if name != MASK_KEY]
+        return {name: featurize(space.spaces[name], obs[name]) for name in keys}
+    if isinstance(space, spaces.Tuple):
+        return tuple(featurize(s, x) for s, x in zip(space.spaces, obs, strict=True))
+    if isinstance(space, spaces.Discrete):
+        return jax.nn.one_hot(obs, space.n, dtype=jnp.float32)
+    if obs.dtype == jnp.uint8 and obs.ndim == 4:
+        return obs.astype(jnp.float32) / 255.0
+    return obs.astype(jnp.float32)
+
+
+def make_net(
+    observation_space: Any,
+    action_space: Any,
+    config: NetworkConfig,
+    module: nn.Module | None = None,
+) -> Net:
+    """The network for a pair of spaces.
+
+    Args:
+        observation_space: any space or pytree of spaces (Dict, Tuple).
+        action_space: see `action_head`.
+        config: shape of the default network, and kind of continuous head.
+        module: your own linen module in place of the default torso. Called with the features
+            of a batch (see `featurize`), it returns either features [B, F], and heads are
+            added to it, or the pair (policy outputs [B, num_outputs], values [B]).
+
+    Raises:
+        ValueError: a module that returns neither, or spaces without a network.
+    """
+    head = action_head(action_space, config.continuous)
+    example = _zeros(observation_space)
+    features, _ = split_mask(featurize(observation_space, example))
+    network = _network(module, features, head, config)
+
+    def init(key):
+        return network.init(key, features)
+
+    def apply(params, obs):
+        _, mask = split_mask(obs)
+        outputs, free, value = network.apply(params, featurize(observation_space, obs))
+        return head.distribution(outputs, free, mask), value
+
+    return Net(init, apply, head.to_action)
+
+
+def _network(module: nn.Module | None, features: Any, head: Any, config: NetworkConfig):
+    if module is None:
+        critic = None if config.shared_torso else config.torso()
+        return _with_heads(config.torso(), critic, head, config)
+    out = jax.eval_shape(lambda key: module.init_with_output(key, features)[0], jax.random.key(0))
+    if isinstance(out, jax.ShapeDtypeStruct) and out.ndim == 2:
+        critic = None if config.shared_torso else module.clone()
+        return _with_heads(module, critic, head, config)
+    shapes = [x.shape for x in jax.tree.leaves(out)]
+    if shapes == [(1, head.num_outputs), (1,)]:
+        return _WithFreeParameters(module, head.num_free, config.initial_log_std)
+    raise ValueError(
+        f"the network module must return features [B, F] or the pair (policy outputs "
+        f"[B, {head.num_outputs}], values [B]); for a batch of 1 it returned {shapes}"
+    )
+
+
+def _with_heads(actor: nn.Module, critic: nn.Module | None, head: Any, config: NetworkConfig):
+    return ActorCritic(actor, critic, head.num_outputs, head.num_free, config.initial_log_std)
+
+
+class _WithFreeParameters(nn.Module):
+    """A user's (outputs, value) module with the free parameters of a continuous head."""
+
+    module: nn.Module
+    num_free: int
+    initial_free: float
+
+    @nn.compact
+    def __call__(self, obs):
+        outputs, value = self.module(obs)
+        init = nn.initializers.constant(self.initial_free)
+        return outputs, self.param("free", init, (self.num_free,), jnp.float32), value
+
+
+def _zeros(space: Any) -> Any:
+    """A batch of one all-zero observation of `space`."""
+    if isinstance(space, spaces.Dict):
+        return {name: _zeros(child) for name, child in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_zeros(child) for child in space.spaces)
+    return jnp.zeros((1, *space.shape), space.dtype)

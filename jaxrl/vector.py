@@ -1,0 +1,119 @@
+"""A batch of environments that resets exactly what ended.
+
+`gymnax.Environment.step` computes a fresh initial state for every environment at every step
+and throws nearly all of them away. `VecEnv` computes one only where an episode ended, each
+from its own key, so that no two environments ever share a start and a costly world generator
+is paid for once an episode.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxrl.rows import default_chunk, update_rows_where
+
+
+@struct.dataclass
+class VecState:
+    """State of a batch of N environments.
+
+    Attributes:
+        env_state: the environments' own state, leaves [N, ...].
+        episode_return: float32 [N], undiscounted return of the running episodes.
+        episode_length: int32 [N], steps taken in the running episodes.
+    """
+
+    env_state: Any
+    episode_return: jax.Array
+    episode_length: jax.Array
+
+
+class VecEnv:
+    """Batches `step_env`, applies time limits and resets only the environments that ended.
+
+    Args:
+        env: an environment as of `jaxrl.make`.
+        num_envs: N, the number of environments.
+        reset_chunk: how many initial states are computed at once; `default_chunk(N)` if None.
+
+    Raises:
+        ValueError: `num_envs` is not positive or `reset_chunk` is outside [1, N].
+    """
+
+    def __init__(self, env: Any, num_envs: int, reset_chunk: int | None = None):
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        if reset_chunk is not None and not 1 <= reset_chunk <= num_envs:
+            raise ValueError(f"reset_chunk must be in [1, {num_envs}], got {reset_chunk}")
+        self.env = env
+        self.num_envs = num_envs
+        self.reset_chunk = default_chunk(num_envs) if reset_chunk is None else reset_chunk
+
+    def reset(self, key: jax.Array, params: Any) -> tuple[Any, VecState]:
+        """Starts N episodes: observations [N, ...] and the state."""
+        keys = jax.random.split(key, self.num_envs)
+        obs, env_state = jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
+        return obs, VecState(
+            env_state=env_state,
+            episode_return=jnp.zeros(self.num_envs, jnp.float32),
+            episode_length=jnp.zeros(self.num_envs, jnp.int32),
+        )
+
+    def step(
+        self, key: jax.Array, state: VecState, action: Any, params: Any
+    ) -> tuple[Any, VecState, jax.Array, jax.Array, jax.Array, dict[str, Any]]:
+        """One transition in each environment, as gymnax 1.0's six values.
+
+        Args:
+            key: one key; every environment steps, and is reset, with a key of its own.
+            state: the batch.
+            action: [N, ...].
+            params: parameters shared by the N environments.
+
+        Returns:
+            obs [N, ...]: what to act on next; the first of a new episode where one ended.
+            state: the batch after resets.
+            reward: float32 [N].
+            terminated: bool [N], the task ended; nothing follows, so its value is 0.
+            truncated: bool [N], a time limit cut the episode; never where `terminated`.
+            info: `final_observation` [N, ...], what the transition led to before any reset;
+                `episode_return` float32 [N] and `episode_length` int32 [N] with this step
+                counted; `resets_computed` int32 [], initial states computed in this step;
+                `env`, the environment's own info.
+        """
+        key_step, key_reset = jax.random.split(key)
+        keys_step = jax.random.split(key_step, self.num_envs)
+        final_obs, env_state, reward, terminated, env_info = jax.vmap(
+            self.env.step_env, in_axes=(0, 0, 0, None)
+        )(keys_step, state.env_state, action, params)
+        limit_reached = jax.vmap(self.env.is_truncated, in_axes=(0, None))(env_state, params)
+        truncated = limit_reached & ~terminated
+        ended = terminated | truncated
+        episode_return = state.episode_return + reward
+        episode_length = state.episode_length + 1
+
+        (obs, env_state), computed = self._reset_where(
+            ended, key_reset, (final_obs, env_state), params
+        )
+        info = {
+            "final_observation": final_obs,
+            "episode_return": episode_return,
+            "episode_length": episode_length,
+            "resets_computed": computed,
+            "env": env_info,
+        }
+        state = VecState(
+            env_state=env_state,
+            episode_return=jnp.where(ended, jnp.float32(0), episode_return),
+            episode_length=jnp.where(ended, jnp.int32(0), episode_length),
+        )
+        return obs, state, reward, terminated, truncated, info
+
+    def _reset_where(self, ended: jax.Array, key: jax.Array, rows: Any, params: Any):
+        def compute(index):
+            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
+            return jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
+
+        return update_rows_where(ended, self.reset_chunk, rows, compute)
