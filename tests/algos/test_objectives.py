@@ -1,0 +1,188 @@
+"""Objectives against hand-computed numbers and the axioms of mirror learning."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.algos.on_policy import lpo as lpo_method
+from jaxrl.algos.on_policy import objectives as ob
+from jaxrl.algos.on_policy.types import Sample
+from jaxrl.distributions import Categorical
+
+RATIO = np.exp(np.linspace(-3, 3, 121)).astype(np.float32)
+ADVANTAGE = np.concatenate([-np.geomspace(0.01, 5, 12), [0.0], np.geomspace(0.01, 5, 12)])
+GRID = [x.ravel() for x in np.meshgrid(np.log(RATIO), ADVANTAGE.astype(np.float32))]
+
+DRIFTS = {
+    "ppo": lambda log_r, a: ob.ppo_drift(log_r, a, 0.2),
+    "dpo": lambda log_r, a: ob.dpo_drift(log_r, a, ob.DPOParameters()),
+    "lpo-zero": lambda log_r, a: ob.lpo_drift(log_r, a, lpo_method.zero_drift()),
+    "lpo-random": lambda log_r, a: ob.lpo_drift(
+        log_r, a, lpo_method.random_drift(jax.random.key(3), scale=2.0)
+    ),
+}
+
+
+def _sample(ratio, advantage, kl=0.0):
+    arrays = [np.atleast_1d(np.asarray(x, np.float32)) for x in (np.log(ratio), advantage, kl)]
+    log_ratio, advantage, kl = (jnp.asarray(x) for x in arrays)
+    old = jnp.full_like(log_ratio, -1.0)
+    return Sample(old + log_ratio, old, advantage, kl, jnp.zeros_like(old), jnp.float32(0))
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_axiom_1_drift_is_not_negative(name):
+    assert np.min(DRIFTS[name](*GRID)) >= 0.0
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_axiom_2_drift_vanishes_at_the_old_policy(name):
+    advantage = jnp.asarray(ADVANTAGE, jnp.float32)
+    drift = DRIFTS[name](jnp.zeros_like(advantage), advantage)
+    np.testing.assert_array_equal(drift, np.zeros_like(drift))
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_axiom_3_slope_vanishes_at_the_old_policy(name):
+    """d f / d r = d f / d log r at r = 1."""
+    slope = jax.vmap(jax.grad(DRIFTS[name]))(
+        jnp.zeros(len(ADVANTAGE)), jnp.asarray(ADVANTAGE, jnp.float32)
+    )
+    np.testing.assert_array_equal(slope, np.zeros_like(slope))
+
+
+def test_drifts_are_not_trivially_zero():
+    for name, drift in DRIFTS.items():
+        assert np.max(drift(*GRID)) > 0.1, name
+
+
+def test_kl_penalty_obeys_the_axioms_in_the_policy():
+    """KL(old || new) >= 0, and value and slope vanish at new = old."""
+    old = Categorical(jnp.asarray([0.3, -0.4, 1.0]))
+    for seed in range(20):
+        other = Categorical(jax.random.normal(jax.random.key(seed), (3,)))
+        assert old.kl(other) > 0
+    value, slope = jax.value_and_grad(lambda x: old.kl(Categorical(x)))(old.logits)
+    assert value == 0.0
+    np.testing.assert_allclose(slope, np.zeros(3), atol=1e-7)
+
+
+def test_a2c_breaks_the_first_axiom_and_keeps_the_others():
+    """Its drift (r - 1 - log r) A is negative where A < 0."""
+
+    def objective(log_r, a):
+        old = jnp.float32(-1.0)
+        return -ob.a2c(None, Sample(old + log_r, old, a, old, old, old))
+
+    def drift(log_r, a):
+        return jnp.expm1(log_r) * a - (objective(log_r, a) - objective(jnp.float32(0), a))
+
+    np.testing.assert_allclose(drift(jnp.float32(1.0), jnp.float32(1.0)), math.e - 2, rtol=1e-6)
+    assert drift(jnp.float32(1.0), jnp.float32(-1.0)) < -0.5
+    np.testing.assert_allclose(drift(jnp.float32(0.0), jnp.float32(-1.0)), 0.0, atol=1e-6)
+    np.testing.assert_allclose(jax.grad(drift)(jnp.float32(0.0), jnp.float32(-1.0)), 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "expected"),
+    [
+        (1.5, 2.0, -2.4),  # clipped above: min(3, 1.2 * 2)
+        (0.5, 2.0, -1.0),  # not clipped: min(1, 0.8 * 2)
+        (1.5, -2.0, 3.0),  # not clipped: min(-3, -2.4)
+        (0.5, -2.0, 1.6),  # clipped below: min(-1, -1.6)
+        (1.0, 3.0, -3.0),
+    ],
+)
+def test_ppo_clip_by_hand(ratio, advantage, expected):
+    loss = ob.ppo_clip(ob.ClipParameters(clip=0.2), _sample(ratio, advantage))
+    np.testing.assert_allclose(loss, [expected], rtol=1e-6)
+
+
+def test_ppo_clip_equals_its_drift_form():
+    log_ratio, advantage = GRID
+    clipped = ob.ppo_clip(ob.ClipParameters(), _sample(np.exp(log_ratio), advantage))
+    mirror = ob.mirror_loss(log_ratio, advantage, DRIFTS["ppo"](log_ratio, advantage))
+    np.testing.assert_allclose(clipped, mirror, rtol=1e-5, atol=1e-5)
+
+
+def test_kl_penalty_by_hand():
+    """-(1.5 * 2 - 0.5 * 0.3) = -2.85."""
+    loss = ob.ppo_kl(0.5, _sample(1.5, 2.0, kl=0.3))
+    np.testing.assert_allclose(loss, [-2.85], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kl", "expected"), [(0.02, 8.0), (0.014, 4.0), (0.007, 4.0), (0.005, 2.0)]
+)
+def test_adaptive_weight_by_hand(kl, expected):
+    """Target 0.01: doubled above 0.015, halved below 0.00667, else kept."""
+    phi = ob.KLParameters(target=0.01)
+    assert ob.adapt_kl_weight(phi, jnp.float32(4.0), jnp.float32(kl)) == expected
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "drift"),
+    [
+        (2.0, 3.0, 3.0 - 2 * math.tanh(1.5)),
+        (0.5, 2.0, 0.0),  # relu(-1 + 2 tanh(0.5)) = relu(-0.076)
+        (2.0, -1.0, 0.0),  # relu(-log 2 + 0.6 tanh(log 2 / 0.6)) = relu(-0.199)
+        (0.5, -1.0, math.log(2) - 0.6 * math.tanh(math.log(2) / 0.6)),
+    ],
+)
+def test_dpo_by_hand(ratio, advantage, drift):
+    sample = _sample(ratio, advantage)
+    np.testing.assert_allclose(
+        ob.dpo(ob.DPOParameters(), sample), [drift - ratio * advantage], rtol=1e-5
+    )
+
+
+def test_lpo_inputs_and_drift_by_hand():
+    """r = e, A = 2: x = [1, 1, 1-e, (1-e)^2] and twice that; one hidden unit."""
+    e = math.e
+    x = np.asarray([1, 1, 1 - e, (1 - e) ** 2])
+    ours = ob.lpo_inputs(jnp.float32(1.0), jnp.float32(2.0))
+    np.testing.assert_allclose(ours, np.concatenate([x, 2 * x]), rtol=1e-6)
+    weights = 0.1 * np.arange(1, 9, dtype=np.float32)
+    phi = ob.LPOParameters(jnp.asarray(weights)[:, None], jnp.asarray([0.7], jnp.float32), 0.2)
+    expected = (e - 1.2) * 2 + 0.7 * math.tanh(float(weights @ np.concatenate([x, 2 * x]))) - 1e-4
+    drift = ob.lpo_drift(jnp.float32(1.0), jnp.float32(2.0), phi)
+    np.testing.assert_allclose(drift, expected, rtol=1e-5)
+    negative = phi.replace(output=jnp.asarray([-100.0], jnp.float32))
+    assert ob.lpo_drift(jnp.float32(1.0), jnp.float32(2.0), negative) == 0.0
+    loss = ob.lpo(phi, _sample(e, 2.0))
+    np.testing.assert_allclose(loss, [expected - 2 * e], rtol=1e-5)
+
+
+def test_lpo_has_the_published_number_of_parameters():
+    phi = lpo_method.zero_drift()
+    assert phi.hidden.size + phi.output.size == 1152
+
+
+def test_drift_weights_round_trip(tmp_path):
+    phi = lpo_method.random_drift(jax.random.key(0))
+    lpo_method.save(tmp_path / "phi.npz", phi)
+    loaded = lpo_method.load(tmp_path / "phi.npz")
+    np.testing.assert_array_equal(loaded.hidden, phi.hidden)
+    np.testing.assert_array_equal(loaded.output, phi.output)
+    assert loaded.clip == np.float32(0.2)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (None, "cannot read drift weights"),
+        ({"a": np.zeros(3)}, "no arrays 'hidden' and 'output'"),
+        ({"hidden": np.zeros((7, 4)), "output": np.zeros(4)}, "wanted hidden"),
+        ({"hidden": np.full((8, 4), np.nan), "output": np.zeros(4)}, "finite"),
+        ({"hidden": np.asarray([None]), "output": np.zeros(4)}, "cannot read drift weights"),
+    ],
+)
+def test_bad_drift_files_are_refused(tmp_path, arrays, message):
+    path = tmp_path / "phi.npz"
+    if arrays is not None:
+        np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=message):
+        lpo_method.load(path)
