@@ -7,17 +7,18 @@ Every environment that `jaxrl.make` returns is a `gymnax.environments.environmen
     is_truncated(state, params) -> bool []
     observation_space(params), action_space(params), default_params, name
 
-- The functions are pure and unbatched; callers `jax.vmap` them. `key` is a typed key (`jax.random.key`).
-- `step_env` is the rules alone: no auto-reset, no time limit. `obs` belongs to the state it returns,
-  also when that state has ended.
-- `reward` is float32 [], `terminated` bool []: the task itself ended. The time limit is `is_truncated`;
-  where both hold, `terminated` wins (`jaxrl.vector.VecEnv` reports `truncated & ~terminated`).
-- Every leaf of `obs` and `state` has one strong dtype, the same from `reset_env` and `step_env`, so a
-  state is a valid carry of `jax.lax.scan`; the dtypes of `obs` are those of the observation space.
-- `State` and `Params` are `flax.struct` dataclasses. `Params` has `max_steps_in_episode`, and every
-  leaf of it may be swept, randomised or mapped over.
-- A mask of legal actions is the key "action_mask" of a `Dict` observation, bool [n] for `Discrete(n)`
-  and bool [K, max n] for `MultiDiscrete`.
+- The functions are pure and unbatched; callers `jax.vmap` them. `key` is a typed key.
+- `step_env` is the rules alone: no auto-reset, no time limit. `obs` belongs to the state it
+  returns, also when that state has ended.
+- `reward` is float32 [], `terminated` bool []: the task itself ended. The time limit is
+  `is_truncated`; where both hold `terminated` wins (`jaxrl.vector.VecEnv` reports
+  `truncated & ~terminated`).
+- Every leaf of `obs` and `state` has one strong dtype, the same from `reset_env` and `step_env`,
+  so a state can be carried by `jax.lax.scan`; the dtypes of `obs` are those of its space.
+- `State` and `Params` are `flax.struct` dataclasses. `Params` has `max_steps_in_episode`, and
+  every leaf of it may be swept, randomised or mapped over.
+- A mask of legal actions is the key "action_mask" of a `Dict` observation, bool [n] for
+  `Discrete(n)` and bool [K, max n] for `MultiDiscrete`.
 
 Source of the base class: gymnax 1.0 (Lange 2022), https://github.com/RobertTLange/gymnax.
 """
@@ -35,7 +36,7 @@ _PYTHON_DTYPES = {bool: np.bool_, int: np.int32, float: np.float32}
 
 
 def strong(tree: Any) -> Any:
-    """Return `tree` with every leaf a strongly typed array.
+    """Returns `tree` with every leaf a strongly typed array.
 
     Python scalars become bool, int32 or float32 arrays of shape []; arrays keep shape and dtype.
     """
@@ -43,7 +44,7 @@ def strong(tree: Any) -> Any:
 
 
 def strong_like(tree: Any, template: Any) -> Any:
-    """Return `tree` with every leaf of the dtype that the same leaf of `template` has.
+    """Returns `tree` with every leaf of the dtype that the same leaf of `template` has.
 
     Raises `TypeError` where that would lose information (float to int, anything to bool), and
     `ValueError` where the two trees differ in structure.

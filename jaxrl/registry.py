@@ -5,6 +5,7 @@ is loaded when something of it is made. Users add their own with `register` and
 `register_algorithm`.
 """
 
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -122,25 +123,21 @@ def make(env_id: str, **overrides: Any) -> "tuple[Environment, Any]":
         ValueError: an override is neither a field of the params nor a keyword of the constructor
             (names the nearest valid ones), or its value does not fit the field's dtype.
     """
-    from jaxrl.environment import Environment, strong
+    from jaxrl.environment import strong
 
-    build = _factory(env_id)
-    keywords = _keywords(build)
-    env = build(**{name: value for name, value in overrides.items() if name in keywords})
-    if not isinstance(env, Environment):
-        raise TypeError(f"{env_id} made a {type(env).__name__}, which is not a gymnax Environment")
+    env, keywords = _construct(env_id, overrides)
     params = strong(env.default_params)
-    fields = tuple(vars(params))
-    if any(name in fields and name in keywords for name in overrides):
-        env = build(**{k: v for k, v in overrides.items() if k in keywords and k not in fields})
-        params = strong(env.default_params)
-    for name in overrides:
-        if name not in fields and name not in keywords:
-            valid = sorted({*fields, *keywords})
-            near = nearest(name, valid) or tuple(valid)
-            raise ValueError(f"{env_id} has no parameter {name!r}; nearest: {', '.join(near)}")
-    changed = {name: value for name, value in overrides.items() if name in fields}
-    return env, params.replace(**{k: _cast(k, v, getattr(params, k)) for k, v in changed.items()})
+    fields = {field.name for field in dataclasses.fields(params)}
+    for name in overrides.keys() - fields - keywords:
+        valid = sorted(fields | keywords)
+        near = nearest(name, valid) or tuple(valid)
+        raise ValueError(f"{env_id} has no parameter {name!r}; nearest: {', '.join(near)}")
+    changed = {
+        name: _cast(name, value, getattr(params, name))
+        for name, value in overrides.items()
+        if name in fields
+    }
+    return env, params.replace(**changed)
 
 
 def register(env_id: str, target: str | Callable[..., Any]) -> None:
@@ -222,10 +219,29 @@ def _factory(env_id: str) -> Callable[..., Any]:
     return load(entry.target) if isinstance(entry.target, str) else entry.target
 
 
-def _keywords(build: Callable[..., Any]) -> tuple[str, ...]:
+def _construct(env_id: str, overrides: dict[str, Any]) -> "tuple[Environment, set[str]]":
+    """Returns the environment, given those overrides that only its constructor knows.
+
+    The set has the constructor's keywords. A name that is also a field of the params goes there.
+    """
+    from jaxrl.environment import Environment
+
+    build = _factory(env_id)
+    keywords = _keywords(build)
+    chosen = {name: value for name, value in overrides.items() if name in keywords}
+    env = build(**chosen)
+    if not isinstance(env, Environment):
+        raise TypeError(f"{env_id} made a {type(env).__name__}, which is not a gymnax Environment")
+    fields = {field.name for field in dataclasses.fields(env.default_params)}
+    if fields & chosen.keys():
+        env = build(**{name: value for name, value in chosen.items() if name not in fields})
+    return env, keywords
+
+
+def _keywords(build: Callable[..., Any]) -> set[str]:
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = inspect.signature(build).parameters.values()
-    return tuple(parameter.name for parameter in parameters if parameter.kind in named)
+    return {parameter.name for parameter in parameters if parameter.kind in named}
 
 
 def _lookup(kind: str, name: str, table: dict[str, Any]) -> Any:
@@ -250,19 +266,20 @@ def _checked(target: Any) -> Any:
 
 
 def _cast(name: str, value: Any, default: Any) -> Any:
-    """Returns `value` as arrays of the dtypes of `default`; a value may be batched, for vmap."""
+    """Returns `value` with the dtypes of `default`; its leaves may have other shapes, for vmap."""
     import jax
     import jax.numpy as jnp
 
     def cast(leaf: Any, like: jax.Array) -> jax.Array:
-        array = jnp.asarray(leaf)
-        cast_array = array.astype(like.dtype)
-        if not bool(jnp.all(cast_array.astype(array.dtype) == array)):
-            raise ValueError(f"{name} is {like.dtype.name}, which {leaf!r} does not fit")
-        return cast_array
+        try:
+            array = jnp.asarray(leaf)
+        except TypeError as error:
+            raise ValueError(f"{name} is {like.dtype.name}, which {leaf!r} is not") from error
+        converted = array.astype(like.dtype)
+        if not bool(jnp.all(converted.astype(array.dtype) == array)):
+            raise ValueError(f"{name} is {like.dtype.name}, which cannot hold {leaf!r}")
+        return converted
 
-    return (
-        jax.tree.map(cast, value, default)
-        if jax.tree.structure(value) == jax.tree.structure(default)
-        else cast(value, default)
-    )
+    if jax.tree.structure(value) == jax.tree.structure(default):
+        return jax.tree.map(cast, value, default)
+    return cast(value, default)

@@ -1,8 +1,8 @@
 """Spaces of actions and observations: gymnax's, `MultiDiscrete`, and checks over whole pytrees.
 
-`Discrete`, `Box`, `Dict` and `Tuple` are gymnax 1.0's. gymnax's own `Dict.contains` reads attributes
-(`getattr(x, key)`) and so fails on dictionaries, and none of its `contains` looks at shape or dtype:
-use `contains(space, x)` of this module.
+`Discrete`, `Box`, `Dict` and `Tuple` are gymnax 1.0's. gymnax's own `Dict.contains` reads
+attributes (`getattr(x, key)`) and so fails on dictionaries, and none of its `contains` looks at
+shape or dtype: use `contains(space, x)` of this module.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class MultiDiscrete(Space):
     """
 
     def __init__(self, nvec: Sequence[int]):
-        """Raise `ValueError` unless `nvec` holds at least one int and all are positive."""
+        """Raises `ValueError` unless `nvec` holds at least one int and all are positive."""
         sizes = np.asarray(nvec)
         if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or (sizes <= 0).any():
             raise ValueError(f"nvec must be a non-empty sequence of positive ints, got {nvec!r}")
@@ -44,24 +44,25 @@ class MultiDiscrete(Space):
         self.dtype = jnp.dtype(jnp.int32)
 
     def __repr__(self) -> str:
-        """Return the constructor call."""
+        """Returns the constructor call."""
         return f"MultiDiscrete({self.nvec})"
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """Return a uniform action, int32 [K]."""
+        """Returns a uniform action, int32 [K]."""
         return jax.random.randint(key, self.shape, 0, jnp.asarray(self.nvec, jnp.int32), jnp.int32)
 
     def contains(self, x: jax.Array) -> jax.Array:
-        """Return whether every component of `x`, int [K], is in range, bool []."""
+        """Returns whether every component of `x`, int [K], is in range, bool []."""
         x = jnp.asarray(x)
         return jnp.all((x >= 0) & (x < jnp.asarray(self.nvec, x.dtype)))
 
 
 def contains(space: Space, x: Any) -> jax.Array:
-    """Return whether the pytree `x` is an element of `space`: structure, shape, dtype and values; bool [].
+    """Returns whether `x` has the structure, shapes, dtypes and values of `space`, bool [].
 
-    `x` is unbatched (`jax.vmap` for batches). A `Dict` wants a mapping with exactly its keys, a `Tuple`
-    a tuple or list of its length. NaN is in no space. Raises `TypeError` for an unknown kind of space.
+    `x` is an unbatched pytree (`jax.vmap` for batches). A `Dict` wants a mapping with exactly its
+    keys, a `Tuple` a tuple or list of its length. NaN is in no space. Raises `TypeError` for a kind
+    of space it does not know.
     """
     if isinstance(space, Dict):
         if not isinstance(x, Mapping) or set(x) != set(space.spaces):
@@ -90,7 +91,7 @@ def contains(space: Space, x: Any) -> jax.Array:
 
 
 def dtypes(space: Space) -> Any:
-    """Return the pytree of dtypes that an element of `space` has."""
+    """Returns the pytree of dtypes that an element of `space` has."""
     if isinstance(space, Dict):
         return {key: dtypes(child) for key, child in space.spaces.items()}
     if isinstance(space, Tuple):
@@ -99,7 +100,10 @@ def dtypes(space: Space) -> Any:
 
 
 def describe(space: Space) -> str:
-    """Return `space` in one short line, e.g. `Box((4,), float32, -1..1)`; array bounds as smallest..largest."""
+    """Returns `space` in one short line, e.g. `Box((4,), float32, -1..1)`.
+
+    Bounds that differ by component are shown as smallest..largest.
+    """
     if isinstance(space, Dict):
         return (
             "Dict("

@@ -1,1 +1,1 @@
-"""Environments of other packages as jaxrl environments; imported only when one of theirs is made."""
+"""Environments of other packages as jaxrl environments; imported when one is made."""

@@ -1,7 +1,7 @@
 """gymnax's own environments under jaxrl's dtype rules.
 
-gymnax 1.0.1 environments are nearly what `jaxrl.environment` asks for. `GymnaxAdapter` mends what is
-missing and changes no rule of any environment:
+gymnax 1.0.1 environments are nearly what `jaxrl.environment` asks for. `GymnaxAdapter` mends what
+is missing and changes no rule of any environment:
 
 - weakly typed leaves and Python scalars become strongly typed arrays, the same from reset and step;
 - observations get the dtype of their space, rewards float32, `terminated` and `is_truncated` bool;
@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.adapters.gymnax_spaces import corrected_space
+from jaxrl.adapters.promotion import relaxed_promotion
 from jaxrl.environment import Environment, strong, strong_like
 from jaxrl.registry import load
 from jaxrl.spaces import Space, dtypes
@@ -68,12 +69,12 @@ class GymnaxAdapter(Environment):
     @property
     def default_params(self) -> Any:
         """The inner environment's parameters, every leaf a strongly typed array."""
-        with _relaxed_promotion():
+        with relaxed_promotion():
             return strong(self._env.default_params)
 
     def reset_env(self, key: jax.Array, params: Any) -> tuple[Any, Any]:
         """Starts an episode: the first observation and the state."""
-        with _relaxed_promotion():
+        with relaxed_promotion():
             obs, state = self._env.reset_env(key, params)
             return self._observation(obs), strong(state)
 
@@ -84,7 +85,7 @@ class GymnaxAdapter(Environment):
 
         Raises `TypeError` if the environment's state changes to a dtype it cannot be cast from.
         """
-        with _relaxed_promotion():
+        with relaxed_promotion():
             obs, new_state, reward, terminated, info = self._env.step_env(
                 key, state, action, params
             )
@@ -98,27 +99,27 @@ class GymnaxAdapter(Environment):
 
     def is_truncated(self, state: Any, params: Any) -> jax.Array:
         """Whether the time limit is reached, bool []; also where the task terminated."""
-        with _relaxed_promotion():
+        with relaxed_promotion():
             return jnp.asarray(self._env.is_truncated(state, params), jnp.bool_)
 
     def is_terminated(self, state: Any, params: Any) -> jax.Array:
-        """gymnax's natural terminal condition of `state`, bool []."""
-        with _relaxed_promotion():
+        """Whether the task is over in `state` by gymnax's rules, bool []."""
+        with relaxed_promotion():
             return jnp.asarray(self._env.is_terminated(state, params), jnp.bool_)
 
     def action_space(self, params: Any = None) -> Space:
         """The inner environment's action space."""
-        with _relaxed_promotion():
+        with relaxed_promotion():
             return self._env.action_space(self.default_params if params is None else params)
 
     def observation_space(self, params: Any) -> Space:
         """The inner environment's observation space, corrected where it is wrong."""
-        with _relaxed_promotion():
+        with relaxed_promotion():
             return corrected_space(self._env, params)
 
     def state_space(self, params: Any) -> Space:
         """The inner environment's state space, as gymnax states it."""
-        with _relaxed_promotion():
+        with relaxed_promotion():
             return self._env.state_space(params)
 
     @property
@@ -150,16 +151,10 @@ def factory(env_id: str, target: str) -> Callable[..., GymnaxAdapter]:
 
     @functools.wraps(constructor)
     def build(**kwargs: Any) -> GymnaxAdapter:
-        with _relaxed_promotion(), _explaining_missing_data(env_id):
+        with relaxed_promotion(), _explaining_missing_data(env_id):
             return GymnaxAdapter(constructor(**kwargs), env_id)
 
     return build
-
-
-@contextlib.contextmanager
-def _relaxed_promotion() -> Iterator[None]:
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
 
 
 @contextlib.contextmanager
