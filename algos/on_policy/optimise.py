@@ -16,16 +16,27 @@ Optimiser = Callable[[Any], optax.GradientTransformation]
 
 def adam(hp: Any) -> optax.GradientTransformation:
     """Adam (epsilon 1e-5, as all PPO implementations use) after clipping the global norm."""
-    return optax.chain(
-        optax.clip_by_global_norm(hp.max_grad_norm), optax.scale_by_adam(eps=1e-5)
-    )
+    return _clipped(optax.scale_by_adam(eps=1e-5), hp)
 
 
 def rmsprop(hp: Any) -> optax.GradientTransformation:
     """RMSProp (decay 0.99, epsilon 1e-5, as A2C was published) after clipping the global norm."""
-    return optax.chain(
-        optax.clip_by_global_norm(hp.max_grad_norm), optax.scale_by_rms(decay=0.99, eps=1e-5)
-    )
+    return _clipped(optax.scale_by_rms(decay=0.99, eps=1e-5), hp)
+
+
+def _clipped(transform: optax.GradientTransformation, hp: Any) -> optax.GradientTransformation:
+    """Clipping by the global norm, then `transform`.
+
+    optax's Adam raises a float to an integer power, which strict dtype promotion refuses: it is
+    run under standard promotion.
+    """
+    chain = optax.chain(optax.clip_by_global_norm(hp.max_grad_norm), transform)
+
+    def update(grads, state, params=None):
+        with jax.numpy_dtype_promotion("standard"):
+            return chain.update(grads, state, params)
+
+    return optax.GradientTransformation(chain.init, update)
 
 
 def learning_rate(hp: Any, update: jax.Array) -> jax.Array:
