@@ -114,7 +114,7 @@ def on_policy(
         state = state.replace(
             policy=state.policy.replace(observation=observation), key=key, update=state.update + 1
         )
-        params = {"param_norm": optax.global_norm(state.policy.params)}
+        params = {"param_norm": optax.tree.norm(state.policy.params)}
         return state, episodes | losses | params | _fit(targets, trajectory.value)
 
     def act(policy: Policy, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:

@@ -105,7 +105,7 @@ def make_optimise(
             grads, metrics = jax.grad(loss, has_aux=True)(params, state, minibatch, hp)
             updates, optimizer = transform.update(grads, optimizer, params)
             params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
-            return (params, optimizer), metrics | {"grad_norm": optax.global_norm(grads)}
+            return (params, optimizer), metrics | {"grad_norm": optax.tree.norm(grads)}
 
         carry = (state.policy.params, state.optimizer)
         (params, optimizer), metrics = jax.lax.scan(gradient_step, carry, _shuffles(key, config))
