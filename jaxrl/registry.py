@@ -78,7 +78,19 @@ _BRAX = {
     "walker2d": "walker2d:Walker2d",
 }
 
-_PROBES: dict[str, str] = {}
+_PROBES = {
+    "Probe-Action-v1": "policy:Action",
+    "Probe-Constant-v1": "value:Constant",
+    "Probe-Continuous-v1": "policy:Continuous",
+    "Probe-Discount-v1": "value:Discount",
+    "Probe-Mask-v1": "structured:Mask",
+    "Probe-MultiDiscrete-v1": "policy:MultiDiscreteChoice",
+    "Probe-MultiDiscreteMask-v1": "structured:MultiDiscreteMask",
+    "Probe-Observation-v1": "value:Observation",
+    "Probe-ObservationAction-v1": "policy:ObservationAction",
+    "Probe-Pytree-v1": "structured:Pytree",
+    "Probe-TimeLimit-v1": "value:TimeLimit",
+}
 
 _ENVIRONMENTS: dict[str, Entry] = {
     **{
