@@ -1,0 +1,293 @@
+"""The command line: train, resume, evaluate, envs, algorithms.
+
+Every mistake is one line on standard error, never a traceback: exit code 2 for a command line that
+cannot be understood (the nearest valid names are given), 1 for everything else that goes wrong.
+Heavy modules are imported by the command that needs them, so that help is quick.
+"""
+
+import math
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jaxrl
+from jaxrl.registry import UnknownIdError, nearest
+
+if TYPE_CHECKING:
+    from jaxrl.config import RunConfig
+
+_HELP = """\
+usage: jaxrl COMMAND ...
+
+Reinforcement learning in JAX, from one command.
+
+  jaxrl train ALGO ENV [options]   train, all seeds at once, into a run folder
+  jaxrl resume RUN                 continue a run that was stopped or killed
+  jaxrl evaluate RUN [options]     play whole episodes of a run's policies
+  jaxrl envs [PATTERN]             environments with their observations and actions
+  jaxrl algorithms                 algorithms
+
+  jaxrl COMMAND --help             options of a command
+  jaxrl train ALGO ENV --help      every option of this training, with its default
+  jaxrl --version
+
+example: jaxrl train ppo CartPole-v1 --seeds 8 --hp.lr 1e-3 --out runs/cartpole
+"""
+_TRAIN_HELP = """\
+usage: jaxrl train ALGO ENV [options]
+
+Trains ALGO on ENV, all seeds at once, and leaves a run folder with config.json, metrics.jsonl,
+checkpoints/, curve.png and summary.json. Defaults are a preset for ENV.
+
+  jaxrl algorithms               what ALGO can be
+  jaxrl envs                     what ENV can be
+  jaxrl train ppo CartPole-v1 --help
+                                 every option, with the preset's value
+"""
+_ERROR, _USAGE, _INTERRUPTED = 1, 2, 130
+_LINES, _CHECKPOINTS = 250, 10
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(args)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone; nothing more may be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except (ValueError, OSError, RuntimeError) as error:
+        if not _expected(error):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return _USAGE if type(error).__name__ in ("UsageError", "UnknownIdError") else _ERROR
+
+
+def _dispatch(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(_HELP, end="")
+        return 0 if args else _USAGE
+    if args[0] == "--version":
+        print(f"jaxrl {jaxrl.__version__}")
+        return 0
+    command = _COMMANDS.get(args[0])
+    if command is None:
+        kind = "option" if args[0].startswith("-") else "command"
+        known = ("--version", "--help") if kind == "option" else tuple(_COMMANDS)
+        near = nearest(args[0], known) or known
+        raise UnknownIdError(f"unknown {kind} {args[0]!r}; did you mean {' or '.join(near)}?")
+    return command(args[1:])
+
+
+def _expected(error: Exception) -> bool:
+    """Whether an error was raised by this package's own code, or by the operating system."""
+    if isinstance(error, OSError):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("jaxrl")
+
+
+def _train(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help"):
+        print(_TRAIN_HELP, end="")
+        return 0 if args else _USAGE
+    from jaxrl import registry
+    from jaxrl.options import UsageError, parse, train_options
+
+    if len(args) < 2 or args[1].startswith("-") or args[0].startswith("-"):
+        raise UsageError("expected: jaxrl train ALGO ENV [options]; see jaxrl train --help")
+    name, env_id = args[:2]
+    spec = registry.algorithm(name)
+    if env_id not in registry.environments():
+        registry.make(env_id)  # raises, naming the nearest
+    preset = spec.preset(env_id)
+    record = train_options(preset.config, preset.hp, preset.total_steps)
+    options = parse(record, args[2:], f"jaxrl train {name} {env_id}", f"{spec.summary}.")
+    run = _run_config(spec, env_id, preset, options)
+    out = options.out or Path("runs") / f"{name}_{env_id.replace('/', '-')}"
+    _compile_cache(not options.no_cache)
+    from jaxrl import driver
+
+    result = driver.train(run, out, options.overwrite, _options(options, ["train", *args]))
+    _report(result, run)
+    return 0
+
+
+def _run_config(spec: Any, env_id: str, preset: Any, options: Any) -> "RunConfig":
+    """The configuration of a parsed command line."""
+    from jaxrl.config import RunConfig, parse_overrides
+    from jaxrl.driver import num_updates
+    from jaxrl.options import UsageError, apply
+
+    config, hp = apply(preset.config, options.config), apply(preset.hp, options.hp)
+    if options.phi is not None:
+        if spec.load_objective is None:
+            raise UsageError(f"{spec.name} has no learnt objective, so it takes no --phi")
+        hp = hp.replace(objective=spec.load_objective(options.phi))
+    spec.validate(config, hp)
+    updates = num_updates(options.total_steps, spec.steps_per_update(config))
+    log_every, checkpoint_every = recording(updates, options.log_every, options.checkpoint_every)
+    return RunConfig(
+        algorithm=spec.name,
+        env=env_id,
+        env_overrides=parse_overrides(options.env_overrides),
+        seeds=options.seeds,
+        seed=options.seed,
+        total_steps=options.total_steps,
+        config=config,
+        hp=hp,
+        log_every=log_every,
+        checkpoint_every=checkpoint_every,
+        keep_last=options.keep_last,
+    )
+
+
+def recording(updates: int, log_every: int | None, checkpoint_every: int | None) -> tuple[int, int]:
+    """(log_every, checkpoint_every) of a run of `updates`, where None is chosen.
+
+    About 250 logged lines and ten checkpoints; every checkpoint falls on a logged update.
+    """
+    if log_every is None:
+        log_every = math.ceil(updates / _LINES)
+        if checkpoint_every is not None:
+            log_every = max(n for n in range(1, log_every + 1) if checkpoint_every % n == 0)
+    if checkpoint_every is None:
+        checkpoint_every = log_every * max(1, math.ceil(updates / _CHECKPOINTS / log_every))
+    return log_every, checkpoint_every
+
+
+def _resume(args: list[str]) -> int:
+    from jaxrl.options import parse, resume_options
+
+    options = parse(resume_options(), args, "jaxrl resume", "Continues a run.")
+    _compile_cache(not options.no_cache)
+    from jaxrl import driver
+
+    result = driver.resume(options.run, _options(options, ["resume", *args]))
+    if result is None:
+        print(f"{options.run} is finished: nothing to do")
+    else:
+        _report(result, driver.load(options.run).run)
+    return 0
+
+
+def _evaluate(args: list[str]) -> int:
+    from jaxrl.options import evaluate_options, parse
+
+    options = parse(evaluate_options(), args, "jaxrl evaluate", "Plays a run's policies.")
+    _compile_cache(not options.no_cache)
+    from jaxrl.run_evaluation import evaluate_run
+
+    record = evaluate_run(
+        options.run,
+        options.episodes,
+        greedy=options.greedy,
+        seed=options.seed,
+        best=options.checkpoint == "best",
+        say=_say,
+    )
+    print(
+        f"{record['algorithm']} on {record['env']}, checkpoint {record['checkpoint']}"
+        f" ({record['checkpoint_is']}), {record['episodes_per_seed']} episodes of each seed,"
+        f" {record['actions']} actions"
+    )
+    for entry in record["seeds"]:
+        low, high = entry["mean_return_95"]
+        unfinished = entry["unfinished_episodes"]
+        note = f", {unfinished} unfinished" if unfinished else ""
+        print(
+            f"seed {entry['seed']}: mean return {entry['mean_return']:.4g}"
+            f" (95% {low:.4g} to {high:.4g}), mean length {entry['mean_length']:.4g}{note}"
+        )
+    _print_over_seeds(record["over_seeds"])
+    return 0
+
+
+def _envs(args: list[str]) -> int:
+    from jaxrl.listing import describe_environments
+    from jaxrl.options import envs_options, parse
+
+    options = parse(envs_options(), args, "jaxrl envs", "Lists environments.")
+    for line in describe_environments(options.pattern):
+        print(line, flush=True)
+    return 0
+
+
+def _algorithms(args: list[str]) -> int:
+    from jaxrl import registry
+    from jaxrl.options import algorithms_options, parse
+
+    parse(algorithms_options(), args, "jaxrl algorithms", "Lists algorithms.")
+    names = registry.algorithms()
+    width = max(map(len, names))
+    for name in names:
+        print(f"{name:{width}}  {registry.algorithm(name).summary}")
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "resume": _resume,
+    "evaluate": _evaluate,
+    "envs": _envs,
+    "algorithms": _algorithms,
+}
+
+
+def _options(options: Any, words: list[str]) -> Any:
+    from jaxrl.driver import Options
+
+    return Options(
+        command=shlex.join(["jaxrl", *words]),
+        tensorboard=options.tensorboard,
+        progress=not options.no_progress,
+        say=_say,
+    )
+
+
+def _compile_cache(use: bool) -> None:
+    from jaxrl import _platform
+
+    if use:
+        _platform.enable_compilation_cache()
+    else:
+        _platform.disable_compilation_cache()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _report(result: Any, run: "RunConfig") -> None:
+    """What a finished training tells."""
+    summary = result.summary
+    print(
+        f"{run.algorithm} on {run.env}: {run.seeds} x {summary['env_steps_per_seed']:,} steps;"
+        f" compile {summary['compile_s']:.1f} s, run {summary['run_s']:.1f} s"
+        f" ({summary['env_steps_per_s']:,.0f} env steps/s)"
+    )
+    returns = summary["final_return"].items()
+    shown = ", ".join(f"{seed}: {'-' if r is None else format(r, '.4g')}" for seed, r in returns)
+    print(f"final return by seed: {shown}")
+    _print_over_seeds(summary["final_return_over_seeds"])
+    print(f"run folder: {result.folder}")
+
+
+def _print_over_seeds(record: dict[str, Any]) -> None:
+    if record["iqm"] is not None:
+        low, high = record["iqm_95"]
+        print(
+            f"over seeds: mean {record['mean']:.4g},"
+            f" interquartile mean {record['iqm']:.4g} (95% {low:.4g} to {high:.4g})"
+        )

@@ -1,0 +1,317 @@
+"""The configuration of a run: what config.json holds, typed, exact and checked.
+
+A `RunConfig` says everything that decides the arrays of a run, and how it is logged and saved.
+It goes to JSON and back without loss: floats keep every bit, non-finite floats are the strings
+"inf", "-inf" and "nan", arrays are base64. A file that is corrupt, or has an unknown or a missing
+key, is a `ConfigError` of one line.
+"""
+
+import base64
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import os
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SCHEMA = 1
+_RECORDING = ("log_every", "checkpoint_every", "keep_last")
+# Environment parameters follow from `env` and `env_overrides`.
+_DERIVED = ("env",)
+_MAX_SEED = 2**31 - 1
+
+Scalar = bool | int | float | str
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be read or makes no sense; the message is one line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """A training run.
+
+    Attributes:
+        algorithm: name in the registry.
+        env: environment id.
+        env_overrides: (name, value) pairs for `jaxrl.make`, sorted by name.
+        seeds: number of seeds trained at once: `seed`, `seed + 1`, ...
+        seed: the first of them.
+        total_steps: environment steps of each seed (the last update that fits is the last).
+        config: the algorithm's static configuration.
+        hp: the algorithm's hyperparameters; their `env` is None, the driver fills it in.
+        log_every: updates summarised by one logged line; divides `checkpoint_every`.
+        checkpoint_every: updates from one checkpoint to the next.
+        keep_last: checkpoints kept besides the best.
+        schema: version of this record.
+    """
+
+    algorithm: str
+    env: str
+    env_overrides: tuple[tuple[str, Scalar], ...]
+    seeds: int
+    seed: int
+    total_steps: int
+    config: Any
+    hp: Any
+    log_every: int
+    checkpoint_every: int
+    keep_last: int = 3
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for numbers outside their range."""
+        for name in ("seeds", "total_steps", "log_every", "checkpoint_every", "keep_last"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0 or self.seed + self.seeds - 1 > _MAX_SEED:
+            raise ConfigError(f"seeds must be within 0..{_MAX_SEED}, got {self.seed}")
+        if self.checkpoint_every % self.log_every:
+            raise ConfigError(
+                f"checkpoint_every must be a multiple of log_every,"
+                f" got {self.checkpoint_every} and {self.log_every}"
+            )
+
+    @property
+    def seed_numbers(self) -> range:
+        """The seeds."""
+        return range(self.seed, self.seed + self.seeds)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, from which `RunConfig.from_json` makes an equal record."""
+        record = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        record["env_overrides"] = dict(self.env_overrides)
+        record["config"] = encode(self.config)
+        record["hp"] = encode(self.hp)
+        for name in _DERIVED:
+            record["hp"].pop(name, None)
+        return record
+
+    @classmethod
+    def from_json(cls, record: Any) -> "RunConfig":
+        """The record of `to_json`; ConfigError where it is not one."""
+        fields = {f.name: f for f in dataclasses.fields(cls)}
+        _check_keys(record, fields, "the configuration")
+        if record["schema"] != SCHEMA:
+            raise ConfigError(
+                f"schema {record['schema']!r} is not {SCHEMA}, what this version reads"
+            )
+        plain = {
+            name: decode(field.type, None, record[name], name)
+            for name, field in fields.items()
+            if name not in ("config", "hp", "env_overrides")
+        }
+        overrides = record["env_overrides"]
+        if not isinstance(overrides, dict):
+            raise ConfigError("env_overrides must be an object")
+        from jaxrl import registry
+
+        spec = registry.algorithm(plain["algorithm"])
+        preset = spec.preset(plain["env"])
+        hp = record["hp"]
+        if isinstance(hp, dict) and not hp.keys() & set(_DERIVED):
+            hp = {**hp, **{name: None for name in _DERIVED if hasattr(preset.hp, name)}}
+        return cls(
+            **plain,
+            env_overrides=tuple(sorted(overrides.items())),
+            config=decode(spec.config, preset.config, record["config"], "config"),
+            hp=decode(spec.hyperparameters, preset.hp, hp, "hp"),
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that decides the arrays; how a run is recorded is not in it."""
+        record = self.to_json()
+        for name in _RECORDING:
+            del record[name]
+        text = json.dumps(record, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_config(path: str | os.PathLike[str]) -> RunConfig:
+    """Reads config.json; ConfigError, naming the file, where it cannot be used."""
+    try:
+        return RunConfig.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path} is not JSON: {error}") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: {_one_line(error)}") from None
+
+
+def parse_overrides(items: Iterable[str]) -> tuple[tuple[str, Scalar], ...]:
+    """Environment overrides from `key=value` words, sorted by key.
+
+    A value is a bool (true, false), an int, a float, or else a string. ConfigError for a word
+    without `=`, an empty key, or a key given twice.
+    """
+    overrides: dict[str, Scalar] = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"an environment override is key=value, got {item!r}")
+        if name in overrides:
+            raise ConfigError(f"the environment override {name} is given twice")
+        overrides[name] = _parse_scalar(text)
+    return tuple(sorted(overrides.items()))
+
+
+def nearest(name: str, choices: Iterable[str], count: int = 3) -> str:
+    """What to add to an error about an unknown `name`: "; did you mean a, b?", or ""."""
+    matches = difflib.get_close_matches(
+        name.lower(), known := {c.lower(): c for c in choices}, count
+    )
+    return f"; did you mean {', '.join(known[m] for m in matches)}?" if matches else ""
+
+
+def encode(value: Any) -> Any:
+    """JSON values of a dataclass, container, array or scalar; the opposite of `decode`."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: encode(item) for name, item in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {str(name): encode(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [encode(item) for item in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return encode(array.item())
+    data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+    return {"dtype": str(array.dtype), "shape": list(array.shape), "base64": data}
+
+
+def decode(hint: Any, template: Any, data: Any, where: str) -> Any:
+    """The value that `encode` turned into `data`.
+
+    Args:
+        hint: type annotation; where it is `Any`, the structure of `template` decides.
+        template: a value of the wanted structure, or None.
+        data: JSON values.
+        where: name for errors, as `hp.objective.clip`.
+
+    Raises:
+        ConfigError: unknown or missing keys, or a value of another type, named by `where`.
+    """
+    if isinstance(data, dict) and data.keys() == {"dtype", "shape", "base64"}:
+        return _decode_array(data, where)
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _decode_union(hint, template, data, where)
+    if origin is tuple or (hint is Any and isinstance(template, (tuple, list))):
+        return _decode_sequence(hint, template, data, where)
+    if hint is Any:
+        hint = type(template) if template is not None else Any
+    if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
+        return _decode_record(hint, template, data, where)
+    if isinstance(template, Mapping):
+        _check_keys(data, template, where)
+        return {name: decode(Any, template[name], data[name], f"{where}.{name}") for name in data}
+    return _decode_scalar(hint, data, where)
+
+
+def _decode_record(hint: Any, template: Any, data: Any, where: str) -> Any:
+    names = hint._fields if hasattr(hint, "_fields") else [f.name for f in dataclasses.fields(hint)]
+    _check_keys(data, names, where)
+    hints = typing.get_type_hints(hint)
+    values = {
+        name: decode(hints[name], getattr(template, name, None), data[name], f"{where}.{name}")
+        for name in names
+    }
+    return hint(**values)
+
+
+def _decode_union(hint: Any, template: Any, data: Any, where: str) -> Any:
+    for member in typing.get_args(hint):
+        try:
+            return decode(member, template, data, where)
+        except ConfigError:
+            continue
+    raise ConfigError(f"{where} must be {hint}, got {json.dumps(data)[:60]}")
+
+
+def _decode_sequence(hint: Any, template: Any, data: Any, where: str) -> Any:
+    members = typing.get_args(hint)
+    templates: Any = ()
+    if not members:  # an untyped tuple or list: the template's
+        members, templates = (Any,) * len(template), tuple(template)
+    if not isinstance(data, list):
+        raise ConfigError(f"{where} must be a list, got {json.dumps(data)[:60]}")
+    if len(members) == 2 and members[1] is Ellipsis:
+        members = (members[0],) * len(data)
+    if len(members) != len(data):
+        raise ConfigError(f"{where} must have {len(members)} items, got {len(data)}")
+    templates = templates or (None,) * len(data)
+    items = [
+        decode(member, like, item, f"{where}[{i}]")
+        for i, (member, like, item) in enumerate(zip(members, templates, data, strict=True))
+    ]
+    return items if isinstance(template, list) else tuple(items)
+
+
+def _decode_scalar(hint: Any, data: Any, where: str) -> Any:
+    number = isinstance(data, (int, float)) and not isinstance(data, bool)
+    if hint is float and (number or data in ("inf", "-inf", "nan")):
+        return float(data)
+    if hint is int and isinstance(data, int) and not isinstance(data, bool):
+        return data
+    if hint in (bool, str) and isinstance(data, hint):
+        return data
+    if hint in (None, type(None)) and data is None:
+        return None
+    if typing.get_origin(hint) is typing.Literal and data in typing.get_args(hint):
+        return data
+    if hint is Any or not isinstance(hint, type) or hint not in (float, int, bool, str, type(None)):
+        # An array's scalar, or a field without a usable annotation or template.
+        if data in ("inf", "-inf", "nan"):
+            return float(data)
+        if data is None or isinstance(data, (bool, int, float, str)):
+            return data
+    kind = getattr(hint, "__name__", str(hint))
+    raise ConfigError(f"{where} must be {kind}, got {json.dumps(data)[:60]}")
+
+
+def _decode_array(data: Mapping[str, Any], where: str) -> np.ndarray[Any, Any]:
+    try:
+        raw = base64.b64decode(data["base64"], validate=True)
+        return np.frombuffer(raw, dtype=data["dtype"]).reshape(data["shape"]).copy()
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where} is not an array: {_one_line(error)}") from None
+
+
+def _check_keys(data: Any, wanted: Iterable[str], where: str) -> None:
+    wanted = list(wanted)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} must be an object, got {json.dumps(data)[:60]}")
+    if unknown := sorted(data.keys() - set(wanted)):
+        raise ConfigError(
+            f"{where} has the unknown key {unknown[0]!r}{nearest(unknown[0], wanted)}"
+        )
+    if missing := [name for name in wanted if name not in data]:
+        raise ConfigError(f"{where} lacks the key {missing[0]!r}")
+
+
+def _parse_scalar(text: str) -> Scalar:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

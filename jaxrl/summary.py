@@ -1,0 +1,129 @@
+"""What a run leaves besides its numbers: the curve, and summary.json."""
+
+import importlib.metadata
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxrl
+from jaxrl import run_folder
+from jaxrl.config import RunConfig
+from jaxrl.plotting import learning_curve
+from jaxrl.statistics import bootstrap_interval, interquartile_mean
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "numpy")
+# The final return is that of this last part of the updates.
+_FINAL_PART = 0.1
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def write_curve(folder: Path, run: RunConfig, rows: Rows) -> None:
+    """Draws curve.png; nothing where nothing was logged."""
+    if not rows:
+        return
+    first, last = run.seed_numbers[0], run.seed_numbers[-1]
+    seeds = f"seed {first}" if first == last else f"seeds {first}-{last}"
+    title = f"{run.algorithm} on {run.env}, {seeds}"
+    learning_curve(rows, folder / run_folder.CURVE, title)
+
+
+def write_summary(
+    folder: Path,
+    run: RunConfig,
+    rows: Rows,
+    *,
+    command: str,
+    compile_s: float,
+    run_s: float,
+    env_steps: int,
+    resumed_from: int | None,
+) -> dict[str, Any]:
+    """Writes summary.json; returns its record.
+
+    Args:
+        folder: of the run.
+        run: its configuration.
+        rows: everything logged.
+        command: that started this process.
+        compile_s: seconds this process compiled.
+        run_s: seconds it trained.
+        env_steps: environment steps it made, over all seeds.
+        resumed_from: update of the checkpoint it continued, if it did.
+    """
+    final = final_returns(rows)
+    record = {
+        "command": command,
+        "algorithm": run.algorithm,
+        "env": run.env,
+        "seeds": list(run.seed_numbers),
+        "updates": max((row["update"] for row in rows), default=0),
+        "env_steps_per_seed": max((row["env_steps"] for row in rows), default=0),
+        "final_return": {str(seed): _number(value) for seed, value in final.items()},
+        "final_return_over_seeds": over_seeds(list(final.values())),
+        "final_return_is": f"mean over the episodes of the last {_FINAL_PART:.0%} of the updates",
+        "compile_s": round(compile_s, 3),
+        "run_s": round(run_s, 3),
+        "env_steps_per_s": round(env_steps / max(run_s, 1e-9), 1),
+        "resumed_from_update": resumed_from,
+        "device": device(),
+        "versions": versions(),
+    }
+    run_folder.write_json(folder / run_folder.SUMMARY, record)
+    return record
+
+
+def final_returns(rows: Rows) -> dict[int, float]:
+    """Mean return of each seed over the episodes of the last tenth of the updates."""
+    last = max((row["update"] for row in rows), default=0)
+    returns: dict[int, float] = {}
+    for seed in sorted({row["seed"] for row in rows}):
+        chosen = [
+            (row["episode_return"], row.get("episodes", 1))
+            for row in rows
+            if row["seed"] == seed
+            and row["update"] > last * (1 - _FINAL_PART)
+            and not math.isnan(row.get("episode_return", math.nan))
+        ]
+        count = sum(episodes for _, episodes in chosen)
+        total = sum(value * episodes for value, episodes in chosen)
+        returns[seed] = total / count if count else math.nan
+    return returns
+
+
+def over_seeds(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, interquartile mean and its 95% bootstrap interval of one number for each seed."""
+    known = np.array([value for value in values if math.isfinite(value)], np.float64)
+    if not len(known):
+        return {"mean": None, "iqm": None, "iqm_95": None}
+    return {
+        "mean": float(known.mean()),
+        "iqm": interquartile_mean(known),
+        "iqm_95": list(bootstrap_interval(known, interquartile_mean)),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers; packages that are not installed are left out."""
+    found = {"python": platform.python_version(), "jaxrl": jaxrl.__version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def device() -> dict[str, Any]:
+    """The device that trained: platform, kind and how many JAX sees."""
+    first = jax.devices()[0]
+    return {"platform": first.platform, "kind": first.device_kind, "count": jax.device_count()}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
