@@ -38,7 +38,8 @@ _PYTHON_DTYPES = {bool: np.bool_, int: np.int32, float: np.float32}
 def strong(tree: Any) -> Any:
     """Returns `tree` with every leaf a strongly typed array.
 
-    Python scalars become bool, int32 or float32 arrays of shape []; arrays keep shape and dtype.
+    Python scalars become bool, int32 or float32 arrays of shape []; arrays and typed keys keep
+    shape and dtype.
     """
     return jax.tree.map(_strong_leaf, tree)
 
@@ -53,6 +54,8 @@ def strong_like(tree: Any, template: Any) -> Any:
 
 
 def _strong_leaf(leaf: Any) -> jax.Array:
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return leaf
     dtype = _PYTHON_DTYPES.get(type(leaf))
     array = jnp.asarray(leaf, dtype=dtype)
     return jax.lax.convert_element_type(array, array.dtype)

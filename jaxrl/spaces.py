@@ -125,8 +125,11 @@ def _all(checks: Any) -> jax.Array:
 
 
 def _bounds(space: Box) -> str:
-    low, high = float(np.min(space.low)), float(np.max(space.high))
     limit = float(np.finfo(np.float32).max)
-    if low <= -limit and high >= limit:
+    low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
+    unbounded = (low <= -limit) & (high >= limit)
+    if unbounded.all():
         return "unbounded"
-    return f"{low:g}..{high:g}"
+    if unbounded.any():
+        return "partly unbounded"
+    return f"{low.min():g}..{high.max():g}"

@@ -148,10 +148,12 @@ def factory(env_id: str, target: str) -> Callable[..., GymnaxAdapter]:
     It takes the class's own keywords. Imports gymnax.
     """
     constructor = load(target)
+    needs_data = target.endswith(":MNISTBandit")
 
     @functools.wraps(constructor)
     def build(**kwargs: Any) -> GymnaxAdapter:
-        with relaxed_promotion(), _explaining_missing_data(env_id):
+        explained = _explaining_missing_data(env_id) if needs_data else contextlib.nullcontext()
+        with relaxed_promotion(), explained:
             return GymnaxAdapter(constructor(**kwargs), env_id)
 
     return build

@@ -93,11 +93,11 @@ def _mnist_bandit(env: Any, params: Any) -> Box:
 def _time_range(params: Any, t_max: Any, minimum: Any = -1.0, maximum: Any = 1.0) -> tuple:
     """Range of `time`, or of (maximum - minimum) * time / t_max + minimum if normalised."""
     limit = jnp.asarray(params.max_steps_in_episode, jnp.float32)
-    last = (maximum - minimum) * limit / t_max + minimum
-    low = jnp.where(params.normalize_time, jnp.minimum(minimum, last), 0.0)
-    high = jnp.where(params.normalize_time, jnp.maximum(minimum, last), limit)
-    margin = _ROUNDING * jnp.maximum(jnp.abs(low), jnp.abs(high))
-    return low - margin, high + margin
+    span = (maximum - minimum) * limit / t_max
+    last, margin = span + minimum, _ROUNDING * (jnp.abs(span) + jnp.abs(minimum))
+    low = jnp.where(params.normalize_time, jnp.minimum(minimum, last - margin), 0.0)
+    high = jnp.where(params.normalize_time, jnp.maximum(minimum, last + margin), limit)
+    return low, high
 
 
 def _vector(*parts: Any) -> Any:
