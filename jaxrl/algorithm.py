@@ -16,11 +16,15 @@ class Algorithm(NamedTuple):
         step: (state, hp) -> (state, metrics), one update; metrics is a flat dict of scalars.
         act: (policy, observations [B, ...], carry, key) -> (actions [B, ...], carry). A key of
             None means the greedy action. The first carry of an episode is `()`.
+        value: (policy, observations [B, ...]) -> estimated values float32 [B], where the
+            algorithm has a value function; in units of the normalised reward where rewards are
+            normalised.
     """
 
     init: Callable[[jax.Array, Any], Any]
     step: Callable[[Any, Any], tuple[Any, dict[str, jax.Array]]]
     act: Callable[[Any, Any, Any, jax.Array | None], tuple[Any, Any]]
+    value: Callable[[Any, Any], jax.Array] | None = None
 
 
 class Preset(NamedTuple):

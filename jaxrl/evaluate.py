@@ -89,3 +89,20 @@ def _run(env, act, num_episodes, greedy, env_params, policy, key, max_steps) -> 
 
     *_, episodes = jax.lax.while_loop(unfinished, body, (jnp.int32(0), obs, state, (), nothing))
     return episodes
+
+
+def random_act(env: Any, env_params: Any) -> Callable[[Any, Any, Any, jax.Array | None], Any]:
+    """An `act` that draws uniformly from the action space: the baseline of every task.
+
+    It ignores policy and observation (a mask of legal actions too) and has no greedy form.
+    """
+    space = env.action_space(env_params)
+
+    def act(policy: Any, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:
+        del policy
+        if key is None:
+            raise ValueError("a random policy has no greedy action")
+        keys = jax.random.split(key, jax.tree.leaves(obs)[0].shape[0])
+        return jax.vmap(space.sample)(keys), carry
+
+    return act

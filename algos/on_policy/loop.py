@@ -122,7 +122,10 @@ def on_policy(
         raw = distribution.mode() if key is None else distribution.sample(key)
         return net.to_action(raw), carry
 
-    return Algorithm(init, step, act)
+    def value(policy: Policy, obs: Any) -> jax.Array:
+        return net.apply(policy.params, observe(policy, obs))[1]
+
+    return Algorithm(init, step, act, value)
 
 
 def _fit(targets: jax.Array, value: jax.Array) -> dict[str, jax.Array]:
