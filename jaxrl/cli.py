@@ -119,7 +119,11 @@ def _train(args: list[str]) -> int:
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
-    result = driver.train(run, out, options.overwrite, _options(options, ["train", *args]))
+    shown = _options(options, ["train", *args])
+    try:
+        result = driver.train(run, out, options.overwrite, shown)
+    except KeyboardInterrupt:
+        return _interrupted(out)
     _report(result, run)
     return 0
 
@@ -174,7 +178,10 @@ def _resume(args: list[str]) -> int:
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
-    result = driver.resume(options.run, _options(options, ["resume", *args]))
+    try:
+        result = driver.resume(options.run, _options(options, ["resume", *args]))
+    except KeyboardInterrupt:
+        return _interrupted(options.run)
     if result is None:
         print(f"{options.run} is finished: nothing to do")
     else:
@@ -263,6 +270,14 @@ def _compile_cache(use: bool) -> None:
         _platform.enable_compilation_cache()
     else:
         _platform.disable_compilation_cache()
+
+
+def _interrupted(folder: Path) -> int:
+    from jaxrl.run_folder import CONFIG
+
+    started = (folder / CONFIG).exists()
+    _say(f"interrupted; continue with: jaxrl resume {folder}" if started else "interrupted")
+    return _INTERRUPTED
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,6 @@ key, is a `ConfigError` of one line.
 
 import base64
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
@@ -20,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from jaxrl import registry
+from jaxrl.registry import nearest
 
 SCHEMA = 1
 _RECORDING = ("log_every", "checkpoint_every", "keep_last")
@@ -111,8 +113,6 @@ class RunConfig:
         overrides = record["env_overrides"]
         if not isinstance(overrides, dict):
             raise ConfigError("env_overrides must be an object")
-        from jaxrl import registry
-
         spec = registry.algorithm(plain["algorithm"])
         preset = spec.preset(plain["env"])
         hp = record["hp"]
@@ -163,19 +163,11 @@ def parse_overrides(items: Iterable[str]) -> tuple[tuple[str, Scalar], ...]:
     return tuple(sorted(overrides.items()))
 
 
-def nearest(name: str, choices: Iterable[str], count: int = 3) -> str:
-    """What to add to an error about an unknown `name`: "; did you mean a, b?", or ""."""
-    matches = difflib.get_close_matches(
-        name.lower(), known := {c.lower(): c for c in choices}, count
-    )
-    return f"; did you mean {', '.join(known[m] for m in matches)}?" if matches else ""
-
-
 def encode(value: Any) -> Any:
     """JSON values of a dataclass, container, array or scalar; the opposite of `decode`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
+    if hasattr(value, "_asdict"):
         return {name: encode(item) for name, item in value._asdict().items()}
     if isinstance(value, Mapping):
         return {str(name): encode(item) for name, item in value.items()}
@@ -262,24 +254,23 @@ def _decode_sequence(hint: Any, template: Any, data: Any, where: str) -> Any:
 
 def _decode_scalar(hint: Any, data: Any, where: str) -> Any:
     number = isinstance(data, (int, float)) and not isinstance(data, bool)
-    if hint is float and (number or data in ("inf", "-inf", "nan")):
-        return float(data)
-    if hint is int and isinstance(data, int) and not isinstance(data, bool):
-        return data
-    if hint in (bool, str) and isinstance(data, hint):
-        return data
-    if hint in (None, type(None)) and data is None:
-        return None
-    if typing.get_origin(hint) is typing.Literal and data in typing.get_args(hint):
-        return data
-    if hint is Any or not isinstance(hint, type) or hint not in (float, int, bool, str, type(None)):
-        # An array's scalar, or a field without a usable annotation or template.
-        if data in ("inf", "-inf", "nan"):
-            return float(data)
-        if data is None or isinstance(data, (bool, int, float, str)):
-            return data
-    kind = getattr(hint, "__name__", str(hint))
-    raise ConfigError(f"{where} must be {kind}, got {json.dumps(data)[:60]}")
+    special = data in ("inf", "-inf", "nan")
+    if typing.get_origin(hint) is typing.Literal:
+        fits = data in typing.get_args(hint)
+    elif hint is float:
+        fits = number or special
+    elif hint is int:
+        fits = number and not isinstance(data, float)
+    elif hint in (bool, str):
+        fits = isinstance(data, hint)
+    elif hint in (None, type(None)):
+        fits = data is None
+    else:  # an array's scalar, or a field without a usable annotation or template
+        fits = data is None or isinstance(data, (bool, int, float, str))
+    if not fits:
+        kind = getattr(hint, "__name__", str(hint))
+        raise ConfigError(f"{where} must be {kind}, got {json.dumps(data)[:60]}")
+    return float(data) if hint is float or (special and hint is not str) else data
 
 
 def _decode_array(data: Mapping[str, Any], where: str) -> np.ndarray[Any, Any]:
@@ -295,9 +286,9 @@ def _check_keys(data: Any, wanted: Iterable[str], where: str) -> None:
     if not isinstance(data, dict):
         raise ConfigError(f"{where} must be an object, got {json.dumps(data)[:60]}")
     if unknown := sorted(data.keys() - set(wanted)):
-        raise ConfigError(
-            f"{where} has the unknown key {unknown[0]!r}{nearest(unknown[0], wanted)}"
-        )
+        near = nearest(unknown[0], wanted)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ConfigError(f"{where} has the unknown key {unknown[0]!r}{hint}")
     if missing := [name for name in wanted if name not in data]:
         raise ConfigError(f"{where} lacks the key {missing[0]!r}")
 

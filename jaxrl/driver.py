@@ -122,7 +122,10 @@ def set_up(run: RunConfig) -> Setup:
     spec.validate(run.config, run.hp)
     steps = spec.steps_per_update(run.config)
     count = num_updates(run.total_steps, steps)
-    env, env_params = registry.make(run.env, **dict(run.env_overrides))
+    overrides = dict(run.env_overrides)
+    if "env_id" in overrides:
+        raise ConfigError(f"{run.env} has no parameter 'env_id'")
+    env, env_params = registry.make(run.env, **overrides)
     algorithm = spec.make(env, env_params, run.config)
     hp = run.hp.replace(env=env_params)
     if math.isinf(hp.horizon):

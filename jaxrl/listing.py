@@ -1,6 +1,7 @@
 """Environments as lines of text: id, observation space, action space."""
 
 import fnmatch
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -45,9 +46,19 @@ def describe_space(space: Any) -> str:
         return f"MultiDiscrete({list(map(int, np.asarray(space.nvec)))})"
     if isinstance(space, spaces.Discrete):
         return f"Discrete({space.n})"
-    low, high = float(np.min(space.low)), float(np.max(space.high))
     shape = ", ".join(map(str, space.shape))
-    return f"{np.dtype(space.dtype).name}[{shape}] in [{low:.4g}, {high:.4g}]"
+    dtype = np.dtype(space.dtype)
+    bounds = f" in [{_bound(np.min(space.low))}, {_bound(np.max(space.high))}]"
+    return f"{dtype.name}[{shape}]{'' if dtype == np.bool_ else bounds}"
+
+
+def _bound(value: Any) -> str:
+    """A bound; the largest float32 stands for none."""
+    import numpy as np
+
+    number = float(value)
+    largest = float(np.finfo(np.float32).max)
+    return f"{number:.4g}" if abs(number) < largest else f"{math.copysign(math.inf, number)}"
 
 
 def _describe(env_id: str) -> str:

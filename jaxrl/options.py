@@ -38,7 +38,7 @@ def parse(record: type, args: Sequence[str], prog: str, description: str) -> Any
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            parsed, unknown = tyro.cli(
+            result: Any = tyro.cli(
                 record,
                 args=list(args),
                 prog=prog,
@@ -49,6 +49,7 @@ def parse(record: type, args: Sequence[str], prog: str, description: str) -> Any
         if not stop.code:
             raise
         raise UsageError(_unboxed(errors.getvalue())) from None
+    parsed, unknown = result
     if unknown:
         raise UsageError(_unknown(unknown[0], list(option_names(record))))
     return parsed
@@ -70,6 +71,8 @@ def option_names(record: Any, prefix: str = "--") -> Iterator[str]:
 def mirror(record: Any, name: str) -> type:
     """A plain dataclass with the options of `record` (an instance), which are its defaults."""
     help_texts = attribute_docs(type(record))
+    # Where a record of few fields describes none of them, its own first line does.
+    about = (type(record).__doc__ or "").strip().splitlines()[:1]
     hints = typing.get_type_hints(type(record))
     fields: list[Any] = []
     for field in dataclasses.fields(record):
@@ -81,7 +84,8 @@ def mirror(record: Any, name: str) -> type:
             continue
         kind = _option_type(hints[field.name], value)
         if kind is not None:
-            fields.append((field.name, option(kind, help_texts.get(field.name, "")), value))
+            text = help_texts.get(field.name, "".join(about))
+            fields.append((field.name, option(kind, text), value))
     return dataclasses.make_dataclass(name, fields, frozen=True)
 
 
@@ -136,7 +140,8 @@ def option(kind: Any, help_text: str, metavar: str | None = None) -> Any:
 
 # A flag that is only ever given to switch something on.
 _Flag = tyro.conf.FlagCreatePairsOff[bool]
-_RUN: Any = ("run", tyro.conf.Positional[option(Path, "run folder", "RUN")])
+_Positional: Any = tyro.conf.Positional
+_RUN: Any = ("run", _Positional[option(Path, "run folder", "RUN")])
 _CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile cache"), False)
 _SHOWN: Any = (
     _CACHE,
@@ -204,7 +209,7 @@ def evaluate_options() -> type:
 def envs_options() -> type:
     """The options of `jaxrl envs`."""
     text = "a part of an id, or a pattern with * and ?"
-    pattern = tyro.conf.Positional[option(str, text, "PATTERN")]
+    pattern = _Positional[option(str, text, "PATTERN")]
     return dataclasses.make_dataclass("Envs", [("pattern", pattern, "")], frozen=True)
 
 

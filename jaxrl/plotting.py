@@ -65,12 +65,17 @@ def _series(rows: Any) -> tuple[list[int], list[float]]:
 
 
 def _average(rows: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[float]]:
-    by_step: dict[int, list[float]] = {}
+    """Over seeds, each with its last known return: not only over those that just ended one."""
+    by_step: dict[int, dict[int, float]] = {}
     for row in rows:
         if _has_return(row):
-            by_step.setdefault(row["env_steps"], []).append(row["episode_return"])
-    steps = sorted(by_step)
-    return steps, [interquartile_mean(np.array(by_step[step])) for step in steps]
+            by_step.setdefault(row["env_steps"], {})[row["seed"]] = row["episode_return"]
+    known: dict[int, float] = {}
+    steps, averages = sorted(by_step), []
+    for step in steps:
+        known |= by_step[step]
+        averages.append(interquartile_mean(np.array(list(known.values()))))
+    return steps, averages
 
 
 def _has_return(row: Mapping[str, Any]) -> bool:

@@ -1,0 +1,368 @@
+"""The command line: what it does, and that every mistake is one line with an exit code."""
+
+import dataclasses
+import json
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrl import checkpoint, cli, driver, listing, options, registry
+from jaxrl.algos.on_policy import lpo
+from jaxrl.config import load_config
+from jaxrl.evaluate import evaluate
+from tests import fake_algorithm
+from tests.processes import run_python
+
+fake_algorithm.register()
+
+TRAIN = ["train", "ppo", "CartPole-v1"]
+TINY = [
+    *("--seeds", "2", "--total-steps", "2e2", "--env-overrides", "max_steps_in_episode=20"),
+    *("--config.num-envs", "4", "--config.num-steps", "8", "--config.num-epochs", "1"),
+    *("--config.network.hidden", "8", "--hp.lr", "2e-3", "--hp.objective.clip", "0.1"),
+]
+FAKE = ["train", fake_algorithm.NAME, "CartPole-v1", "--total-steps", "40", "--no-progress"]
+
+
+@pytest.fixture
+def jaxrl(capsys):
+    """Runs a command line; returns (exit code, standard output, standard error)."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = cli.main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run folder made by the command line, not to be changed."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert cli.main([*TRAIN, *TINY, "--seed", "3", "--out", str(folder), "--no-progress"]) == 0
+    return folder
+
+
+def test_train_leaves_a_run_folder(trained):
+    run = load_config(trained / "config.json")
+    assert (run.algorithm, run.env, run.seeds, run.seed) == ("ppo", "CartPole-v1", 2, 3)
+    assert run.total_steps == 200 and run.env_overrides == (("max_steps_in_episode", 20),)
+    assert (run.config.num_envs, run.config.network.hidden) == (4, (8,))
+    assert (run.hp.lr, run.hp.objective.clip) == (2e-3, 0.1)
+    preset = registry.algorithm("ppo").preset("CartPole-v1")
+    assert run.hp.gamma == preset.hp.gamma and run.config.num_minibatches == 4
+    summary = json.loads((trained / "summary.json").read_text())
+    assert summary["updates"] == 6 and summary["env_steps_per_seed"] == 192
+    assert summary["command"].startswith("jaxrl train ppo CartPole-v1 --seeds 2 --total-steps 2e2")
+    assert (trained / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert checkpoint.saved_updates(trained / "checkpoints")[-1] == 6
+
+
+def test_train_again_is_refused_and_resume_says_it_is_finished(jaxrl, trained):
+    code, out, err = jaxrl(*TRAIN, *TINY, "--out", trained)
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert err.startswith("error: ") and f"jaxrl resume {trained}" in err
+    assert jaxrl("resume", trained) == (0, f"{trained} is finished: nothing to do\n", "")
+
+
+def test_evaluate_says_which_checkpoint_and_how_sure(jaxrl, trained):
+    code, out, err = jaxrl("evaluate", trained, "--episodes", "5", "--greedy")
+    assert (code, err) == (0, "")
+    assert "checkpoint 6 (newest good), 5 episodes of each seed, greedy actions" in out
+    record = json.loads((trained / "evaluation.json").read_text())
+    assert (record["checkpoint"], record["actions"]) == ("6", "greedy")
+    setup = driver.load(trained)
+    states, hp = driver.restore(setup, trained / "checkpoints" / "6")
+    means = []
+    for i, entry in enumerate(record["seeds"]):
+        assert entry["seed"] == 3 + i and entry["unfinished_episodes"] == 0
+        policy = jax.tree.map(lambda x, i=i: x[i], states.policy)
+        key = jax.random.fold_in(jax.random.key(3 + i), 0)
+        played = evaluate(setup.env, hp.env, setup.algorithm.act, policy, key, 5, True)
+        assert entry["mean_return"] == pytest.approx(float(np.mean(played.returns)))
+        low, high = entry["mean_return_95"]
+        assert low <= entry["mean_return"] <= high
+        means.append(entry["mean_return"])
+    assert record["over_seeds"]["mean"] == pytest.approx(np.mean(means))
+
+
+def test_evaluate_best_and_sampled(jaxrl, trained):
+    best = checkpoint.best(trained / "checkpoints")
+    code, out, _ = jaxrl("evaluate", trained, "--episodes", "3", "--checkpoint", "best")
+    assert code == 0 and f"checkpoint {best} (best by training return)" in out
+    assert "sampled actions" in out
+    code, _, err = jaxrl("evaluate", trained, "--episodes", "0")
+    assert (code, err) == (1, "error: episodes must be at least 1, got 0\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["trian"], 2, "unknown command 'trian'; did you mean train?"),
+        (["--versoin"], 2, "unknown option '--versoin'; did you mean --version?"),
+        (["train", "pppo", "CartPole-v1"], 2, "unknown algorithm 'pppo'; did you mean ppo"),
+        (
+            ["train", "ppo", "CartPol"],
+            2,
+            "unknown environment 'CartPol'; did you mean CartPole-v1?",
+        ),
+        (["train", "ppo"], 2, "expected: jaxrl train ALGO ENV"),
+        (["train", "--seeds", "2", "ppo", "CartPole-v1"], 2, "expected: jaxrl train ALGO ENV"),
+        ([*TRAIN, "--sedes", "2"], 2, "unknown option --sedes; did you mean --seeds"),
+        ([*TRAIN, "--hp.lrr=2"], 2, "unknown option --hp.lrr; did you mean --hp.lr"),
+        ([*TRAIN, "--hp.objective.eps", "2"], 2, "unknown option --hp.objective.eps"),
+        ([*TRAIN, "extra"], 2, "unexpected argument 'extra'"),
+        ([*TRAIN, "--seeds", "many"], 2, "--seeds: invalid literal for int() with base 10: 'many'"),
+        ([*TRAIN, "--seeds"], 2, "Missing value for argument '--seeds'"),
+        ([*TRAIN, "--total-steps", "1.5"], 2, "1.5 is not a whole number"),
+        ([*TRAIN, "--total-steps", "10"], 1, "total_steps = 10 is less than the 1024"),
+        ([*TRAIN, "--seeds", "0"], 1, "seeds must be at least 1, got 0"),
+        ([*TRAIN, "--hp.lr", "-1"], 1, "hp.lr must be >= 0, got -1.0"),
+        ([*TRAIN, "--hp.lr", "nan"], 1, "hp.lr must be"),
+        ([*TRAIN, "--config.num-minibatches", "3"], 1, "does not divide into num_minibatches = 3"),
+        ([*TRAIN, "--config.network.activation", "tan"], 1, "unknown network.activation 'tan'"),
+        ([*TRAIN, "--env-overrides", "gravty=1"], 1, "no parameter 'gravty'; nearest: gravity"),
+        ([*TRAIN, "--env-overrides", "gravity"], 1, "override is key=value, got 'gravity'"),
+        ([*TRAIN, "--env-overrides", "env_id=2"], 1, "env_id"),
+        ([*TRAIN, "--phi", "weights.npz"], 2, "ppo has no learnt objective"),
+        (["train", "lpo", "CartPole-v1", "--phi", "absent.npz"], 1, "absent.npz"),
+        ([*TRAIN, "--log-every", "4", "--checkpoint-every", "6"], 1, "a multiple of log_every"),
+        (["resume", "absent"], 1, "absent is not a folder"),
+        (["resume"], 2, "RUN"),
+        (["evaluate", "."], 1, "is not a run folder"),
+        (["evaluate", ".", "--checkpoint", "newest"], 2, "latest"),
+        (["envs", "cartpoll"], 2, "no environment matches 'cartpoll'; did you mean CartPole-v1?"),
+        (["algorithms", "ppo"], 2, "unexpected argument 'ppo'"),
+    ],
+)
+def test_mistake_is_one_line(jaxrl, tmp_path, monkeypatch, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(driver.chunks, "lower", None)  # nothing may be traced or compiled
+    found, out, err = jaxrl(*words)
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ") and err.count("\n") == 1 and message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_divergence_is_one_line(jaxrl, tmp_path):
+    code, _, err = jaxrl(*FAKE, "--hp.nan-update", "3", "--out", tmp_path / "run")
+    assert code == 1 and err.count("\n") == 1
+    assert err.startswith("error: stopped: non-finite loss") and "at update 3, seed 0" in err
+
+
+def test_corrupt_config_is_one_line(jaxrl, tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    for command in ("resume", "evaluate"):
+        code, _, err = jaxrl(command, tmp_path)
+        assert code == 1 and err.count("\n") == 1 and "config.json is not JSON" in err
+
+
+def test_default_folder_and_overwrite(jaxrl, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert jaxrl(*FAKE)[0] == 0
+    folder = tmp_path / "runs" / f"{fake_algorithm.NAME}_CartPole-v1"
+    assert load_config(folder / "config.json").seed == 0
+    assert jaxrl(*FAKE, "--seed", "7")[0] == 1
+    assert jaxrl(*FAKE, "--seed", "7", "--overwrite")[0] == 0
+    assert load_config(folder / "config.json").seed == 7
+
+
+def test_interrupt_says_how_to_go_on(jaxrl, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.chunks, "fetch", interrupt)
+        for words in (
+            [*FAKE, "--out", tmp_path / "r"],
+            ["resume", tmp_path / "r", "--no-progress"],
+        ):
+            code, _, err = jaxrl(*words)
+            assert code == 130 and "Traceback" not in err
+            assert f"interrupted; continue with: jaxrl resume {tmp_path / 'r'}\n" in err
+    code, out, _ = jaxrl("resume", tmp_path / "r", "--no-progress")
+    assert code == 0 and "final return by seed: 0: " in out
+
+
+def test_error_of_other_code_keeps_its_traceback(monkeypatch):
+    def broken(*_):
+        json.loads("{")
+
+    monkeypatch.setitem(cli._COMMANDS, "envs", broken)
+    with pytest.raises(json.JSONDecodeError):
+        cli.main(["envs"])
+
+
+def test_compile_cache_is_on_unless_switched_off(jaxrl, tmp_path):
+    before = jax.config.values["jax_compilation_cache_dir"]
+    try:
+        assert jaxrl(*FAKE, "--out", tmp_path / "a", "--no-cache")[0] == 0
+        assert jax.config.values["jax_compilation_cache_dir"] is None
+        assert jaxrl(*FAKE, "--out", tmp_path / "b")[0] == 0
+        assert jax.config.values["jax_compilation_cache_dir"] is not None
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+@pytest.mark.parametrize(
+    ("words", "phrases"),
+    [
+        (["--help"], ["jaxrl train ALGO ENV", "jaxrl resume RUN", "jaxrl envs [PATTERN]"]),
+        (["train", "--help"], ["jaxrl train ppo CartPole-v1 --help"]),
+        (
+            [*TRAIN, "--help"],
+            ["--hp.objective.clip FLOAT", "epsilon", "--config.num-envs INT", "(default: 16)"],
+        ),
+        (["resume", "--help"], ["RUN", "--no-cache"]),
+        (["evaluate", "--help"], ["--episodes INT", "(default: 128)", "{latest,best}"]),
+        (["envs", "--help"], ["PATTERN"]),
+        (["--version"], ["jaxrl 0."]),
+        (["algorithms"], [f"{name}  " for name in ("ppo", "a2c", "dpo", "lpo")]),
+    ],
+)
+def test_help_and_lists(jaxrl, monkeypatch, words, phrases):
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, err = jaxrl(*words)
+    assert (code, err) == (0, "")
+    for phrase in phrases:
+        assert phrase.replace("  ", "") in out
+
+
+def test_nothing_given_is_help_and_an_error(jaxrl):
+    assert jaxrl()[0] == 2
+    assert "usage: jaxrl" in jaxrl("train")[1]
+
+
+def test_help_loads_neither_jax_nor_tyro():
+    done = run_python(
+        "import sys; from jaxrl.cli import main; assert main(['--help']) == 0\n"
+        "print(sorted({'jax', 'tyro', 'gymnax', 'orbax', 'rich'} & set(sys.modules)))"
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_python_m_jaxrl():
+    done = run_python(
+        "import runpy, sys; sys.argv = ['jaxrl', '--version']\n"
+        "try: runpy.run_module('jaxrl', run_name='__main__')\n"
+        "except SystemExit as stop: assert stop.code == 0"
+    )
+    assert done.stdout.startswith("jaxrl ")
+
+
+def test_envs_lists_spaces(jaxrl):
+    code, out, err = jaxrl("envs", "cartpole")
+    assert (code, err) == (0, "")
+    assert out == "CartPole-v1  observation float32[4] in [-inf, inf]  action Discrete(2)\n"
+    ids = [line.split()[0] for line in jaxrl("envs", "M*tain*v0")[1].splitlines()]
+    assert ids == ["MountainCar-v0", "MountainCarContinuous-v0"]
+
+
+def test_environment_that_cannot_be_made_is_listed_with_the_reason(monkeypatch):
+    def no_data(env_id):
+        raise FileNotFoundError("needs files\nthat are not here")
+
+    monkeypatch.setattr(listing.registry, "make", no_data)
+    (line,) = listing.describe_environments("MNIST")
+    assert line == "MNISTBandit-bsuite  cannot be made here: needs files that are not here"
+
+
+def test_spaces_in_words():
+    from gymnax.environments import spaces
+
+    from jaxrl.spaces import MultiDiscrete
+
+    box = spaces.Box(0, 1, (10, 10, 4), np.float32)
+    assert listing.describe_space(box) == "float32[10, 10, 4] in [0, 1]"
+    mask = spaces.Box(False, True, (3,), np.bool_)
+    nested = spaces.Dict({"grid": box, "action_mask": mask})
+    text = "{grid: float32[10, 10, 4] in [0, 1], action_mask: bool[3]}"
+    assert listing.describe_space(nested) == text
+    pair = spaces.Tuple((spaces.Discrete(2), MultiDiscrete((2, 3))))
+    assert listing.describe_space(pair) == "(Discrete(2), MultiDiscrete([2, 3]))"
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Breakout-MinAtar", "Pendulum-v1", "brax/ant"])
+@pytest.mark.parametrize("name", registry.algorithms())
+def test_options_default_to_the_preset(name, env_id):
+    preset = registry.algorithm(name).preset(env_id)
+    record = options.train_options(preset.config, preset.hp, preset.total_steps)
+    parsed = options.parse(record, [], "x", "")
+    assert options.apply(preset.config, parsed.config) == preset.config
+    hp = options.apply(preset.hp, parsed.hp)
+    assert jax.tree.all(jax.tree.map(np.array_equal, hp, preset.hp))
+    assert parsed.total_steps == preset.total_steps
+
+
+def test_every_option_is_parsed_and_named():
+    preset = registry.algorithm("ppo").preset("brax/ant")
+    record = options.train_options(preset.config, preset.hp, 1)
+    names = list(options.option_names(record))
+    assert {"--seeds", "--no-cache", "--hp.gae-lambda", "--config.network.hidden"} < set(names)
+    words = ["--config.no-normalize-reward", "--config.network.hidden", "3", "4", "--hp.lr", "1"]
+    parsed = options.parse(record, [*words, "--hp.value_clip=0.5", "--overwrite"], "x", "")
+    config, hp = options.apply(preset.config, parsed.config), options.apply(preset.hp, parsed.hp)
+    assert preset.config.normalize_reward and not config.normalize_reward
+    assert config.network == dataclasses.replace(preset.config.network, hidden=(3, 4))
+    assert (hp.lr, hp.value_clip, parsed.overwrite) == (1.0, 0.5, True)
+
+
+def test_learnt_weights_go_into_the_configuration(tmp_path):
+    phi = lpo.random_drift(jax.random.key(1), hidden=5)
+    lpo.save(tmp_path / "phi.npz", phi)
+    spec = registry.algorithm("lpo")
+    preset = spec.preset("CartPole-v1")
+    record = options.train_options(preset.config, preset.hp, preset.total_steps)
+    words = ["--phi", str(tmp_path / "phi.npz"), "--hp.gamma", "0.9"]
+    run = cli._run_config(spec, "CartPole-v1", preset, options.parse(record, words, "x", ""))
+    np.testing.assert_array_equal(run.hp.objective.hidden, phi.hidden)
+    assert run.hp.gamma == 0.9
+    driver.set_up(run)
+
+
+def test_help_texts_come_from_the_docstrings():
+    docs = options.attribute_docs(type(registry.algorithm("ppo").preset("x").hp))
+    assert docs["gamma"] == "discount per step, in [0, 1]."
+    assert (
+        docs["lr_final"].startswith("learning rate at `horizon`") and "\n" not in docs["lr_final"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((488, None, None), (2, 50)),
+        ((100, None, None), (1, 10)),
+        ((3, None, None), (1, 1)),
+        ((100_000, None, None), (400, 10_000)),
+        ((488, None, 7), (1, 7)),
+        ((488, None, 10), (2, 10)),
+        ((488, 30, None), (30, 60)),
+        ((10, 30, None), (30, 30)),
+    ],
+)
+def test_rows_and_checkpoints_of_a_run(given, expected):
+    assert cli.recording(*given) == expected
+
+
+def test_unboxed_message_is_what_stands_in_the_frame():
+    text = (
+        "╭─ Value error ─╮\n│ Error parsing │\n│ --seeds: no   │\n│ ───────────── │\n│ help │\n╰──╯"
+    )
+    assert options._unboxed(text) == "Error parsing --seeds: no"
+    assert options._unboxed("") == "the command line cannot be understood"
+
+
+def test_broken_pipe_is_no_error(monkeypatch):
+    done = run_python(
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'jaxrl', 'algorithms'],"
+        " stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+        "child.stdout.close()\n"
+        "print(child.stderr.read().decode(), child.wait())"
+    )
+    assert done.stdout.split() == ["0"], sys.executable
