@@ -47,6 +47,6 @@ $(STAMP): pyproject.toml setup.py constraints.txt
 	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	  "$$python" -m venv --clear $(VENV); \
 	fi
-	@echo "Installing into $(VENV) with $$($(BIN)/python --version) (about 1.4 GB)"
+	@echo "Installing into $(VENV) with $$($(BIN)/python --version) (about 1.2 GB)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@

@@ -1,0 +1,47 @@
+"""Fresh Python processes for tests of what happens before and while `jaxrl` is imported."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# Settings of the test session (tests/conftest.py) or of the user that would change the outcome.
+_NOT_INHERITED = (
+    "JAXRL_COMPILATION_CACHE",
+    "JAX_COMPILATION_CACHE_DIR",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+    "JAX_PLATFORMS",
+    "PYTHONPATH",
+    "XLA_FLAGS",
+)
+
+
+def run_python(
+    code: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    path: Path = ROOT,
+    timeout: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Runs `python -c code` with `path` importable and `env` added to a clean environment.
+
+    Raises:
+        AssertionError: the process failed; the message has its output.
+        subprocess.TimeoutExpired: it took longer than `timeout` seconds and was killed.
+    """
+    clean = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean | {"PYTHONPATH": str(path)} | dict(env or {}),
+        cwd=cwd,
+        timeout=timeout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
