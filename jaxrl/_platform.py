@@ -68,7 +68,8 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path
     from jax.experimental.compilation_cache import compilation_cache
 
     if path is None:
-        path = os.environ.get(_CACHE_VARIABLE) or jax.config.jax_compilation_cache_dir
+        configured = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+        path = os.environ.get(_CACHE_VARIABLE) or configured
         if path == "off":
             return None
     if path is None:
