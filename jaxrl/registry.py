@@ -285,7 +285,7 @@ def _cast(name: str, value: Any, default: Any) -> Any:
     def cast(leaf: Any, like: jax.Array) -> jax.Array:
         try:
             array = jnp.asarray(leaf)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{name} is {like.dtype.name}, which {leaf!r} is not") from error
         converted = array.astype(like.dtype)
         if not bool(jnp.all(converted.astype(array.dtype) == array)):

@@ -150,7 +150,7 @@ def _rollout(env, steps, traces):
                 "obs_in_space": contains(space, obs),
                 "action_in_space": contains(action_space, action),
                 "obs_of_state": _all_equal(obs, _observe(env, key_step, state, new_state, params)),
-                "digest": _digest((obs, new_state, reward)),
+                "digest": _digest((obs, reward)),
                 "transition": transition,
                 "action": action,
             }
@@ -158,9 +158,12 @@ def _rollout(env, steps, traces):
 
         carry = (state, jnp.asarray(True))
         records = jax.lax.scan(body, carry, jax.random.split(key_steps, steps))[1]
+        records = {**records, "start": start, "reset_in_space": reset_in_space}
         for name in ("transition", "action"):
             records[name] = jax.tree.map(lambda x: x[:EAGER_STEPS], records[name])
-        return {**records, "start": start, "reset_in_space": reset_in_space}
+        if env.name in BRAX:  # not replayed, and a hundred arrays more to compile
+            del records["start"], records["transition"]
+        return records
 
     return run
 
