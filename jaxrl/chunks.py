@@ -29,7 +29,7 @@ class Programs(NamedTuple):
         init: (keys [S], hp) -> states, every leaf with a leading axis S.
         advance: (states, hp, count int32 []) -> (states, metrics [S, CAPACITY]) of which the
             first `count` columns are meant, count <= CAPACITY. The given states are consumed.
-        compile_s: seconds spent compiling.
+        compile_s: seconds spent tracing and compiling.
     """
 
     init: Any
@@ -38,17 +38,17 @@ class Programs(NamedTuple):
 
 
 class Lowered(NamedTuple):
-    """Traced but not yet compiled programs, and the shapes of the states."""
+    """Traced but not yet compiled programs, and the seconds it took to trace them."""
 
     init: Any
     advance: Any
-    states: Any
+    trace_s: float
 
     def compile(self) -> Programs:
         """Compiles both."""
         start = time.perf_counter()
         init, advance = self.init.compile(), self.advance.compile()
-        return Programs(init, advance, time.perf_counter() - start)
+        return Programs(init, advance, self.trace_s + time.perf_counter() - start)
 
 
 def seed_keys(seeds: range) -> jax.Array:
@@ -68,13 +68,12 @@ def lower(algorithm: Algorithm, keys: jax.Array, hp: Any) -> Lowered:
     def advance(states: Any, hp: Any, count: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
         return map_seeds(lambda state: _advance(algorithm, state, hp, count))(states)
 
+    start = time.perf_counter()
     states = abstract_states(algorithm, keys, hp)
     count = jax.ShapeDtypeStruct((), jnp.int32)
-    return Lowered(
-        jax.jit(partial(_init, algorithm)).lower(keys, hp),
-        jax.jit(advance, donate_argnums=0).lower(states, hp, count),
-        states,
-    )
+    lowered_init = jax.jit(partial(_init, algorithm)).lower(keys, hp)
+    lowered_advance = jax.jit(advance, donate_argnums=0).lower(states, hp, count)
+    return Lowered(lowered_init, lowered_advance, time.perf_counter() - start)
 
 
 def abstract_states(algorithm: Algorithm, keys: jax.Array, hp: Any) -> Any:

@@ -51,7 +51,7 @@ def write_summary(
         run: its configuration.
         rows: everything logged.
         command: that started this process.
-        compile_s: seconds this process compiled.
+        compile_s: seconds this process traced and compiled.
         run_s: seconds it trained.
         env_steps: environment steps it made, over all seeds.
         resumed_from: update of the checkpoint it continued, if it did.

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from typing import Any
 
 import jax
 import numpy as np
@@ -309,6 +310,26 @@ def test_every_option_is_parsed_and_named():
     assert preset.config.normalize_reward and not config.normalize_reward
     assert config.network == dataclasses.replace(preset.config.network, hidden=(3, 4))
     assert (hp.lr, hp.value_clip, parsed.overwrite) == (1.0, 0.5, True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kinds:
+    """Kinds of fields an option can be made of, or not."""
+
+    whole: float = 1
+    maybe: int | None = None
+    free: Any = 2
+    array: Any = dataclasses.field(default_factory=lambda: np.zeros(3))
+    nothing: Any = None
+
+
+def test_kinds_of_options():
+    mirrored = options.mirror(Kinds(), "Mirror")
+    assert [field.name for field in dataclasses.fields(mirrored)] == ["whole", "maybe", "free"]
+    parsed = options.parse(mirrored, ["--whole", "0.5", "--maybe", "3", "--free", "4"], "x", "")
+    applied = options.apply(Kinds(), parsed)
+    assert (applied.whole, applied.maybe, applied.free) == (0.5, 3, 4)
+    assert options.apply(Kinds(), options.parse(mirrored, [], "x", "")).maybe is None
 
 
 def test_learnt_weights_go_into_the_configuration(tmp_path):

@@ -203,7 +203,18 @@ def test_chunks_of_ppo_change_no_bit():
 
 def test_recording_changes_no_bit(finished, tmp_path):
     run = fake_run(log_every=1, checkpoint_every=7, keep_last=1)
-    assert bits(driver.train(run, tmp_path / "x", options=QUIET).states) == bits(finished.states)
+    result = driver.train(run, tmp_path / "x", options=QUIET)
+    assert bits(result.states) == bits(finished.states)
+    assert 20 in checkpoint.saved_updates(tmp_path / "x" / "checkpoints")  # the last, though odd
+
+
+def test_mapping_seeds_as_accelerators_do_gives_the_same(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "map_seeds", jax.vmap)
+    result = driver.train(fake_run(), tmp_path / "x", options=QUIET)
+    for mine, theirs in zip(result.rows, finished.rows, strict=True):
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    weights = finished.states.policy.weights
+    np.testing.assert_allclose(result.states.policy.weights, weights, rtol=1e-4)
 
 
 def test_one_program_serves_every_chunk_and_hyperparameter():
