@@ -31,8 +31,7 @@ def mask_logits(logits: jax.Array, mask: jax.Array | None) -> jax.Array:
     return jnp.where(mask, logits, jnp.float32(_MASKED))
 
 
-@struct.dataclass
-class Categorical:
+class Categorical(struct.PyTreeNode):
     """One choice of n. `logits` float32 [..., n], normalised or not; actions int32 [...]."""
 
     logits: jax.Array
@@ -66,8 +65,7 @@ class Categorical:
         return _sum_products(jnp.exp(log_probs), log_probs - other.log_probs)
 
 
-@struct.dataclass
-class MultiCategorical:
+class MultiCategorical(struct.PyTreeNode):
     """K independent choices. `logits` float32 [..., K, n], shorter choices padded by a mask.
 
     Actions are int32 [..., K]; log-probability, entropy and KL are sums over the K choices.
@@ -96,8 +94,7 @@ class MultiCategorical:
         return jnp.sum(Categorical(self.logits).kl(Categorical(other.logits)), axis=-1)
 
 
-@struct.dataclass
-class ClippedNormal:
+class ClippedNormal(struct.PyTreeNode):
     """Independent normals whose draws are clipped to the action bounds by the environment side.
 
     `mean`, `log_std` float32 [..., A], in units in which the bounds are [-1, 1]. Densities,
@@ -134,8 +131,7 @@ class ClippedNormal:
         return jnp.sum(per_axis, axis=-1)
 
 
-@struct.dataclass
-class TanhNormal:
+class TanhNormal(struct.PyTreeNode):
     """Independent normals squashed into the action bounds by tanh.
 
     `mean`, `log_std` float32 [..., A] of the normal before the tanh; `half_range` the static

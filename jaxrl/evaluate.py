@@ -61,7 +61,16 @@ def evaluate(
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _run(env, act, num_episodes, greedy, env_params, policy, key, max_steps) -> Episodes:
+def _run(
+    env: Any,
+    act: Callable[..., Any],
+    num_episodes: int,
+    greedy: bool,
+    env_params: Any,
+    policy: Any,
+    key: jax.Array,
+    max_steps: jax.Array,
+) -> Episodes:
     venv = VecEnv(env, num_episodes)
     key_reset, key_steps = jax.random.split(key)
     obs, state = venv.reset(key_reset, env_params)

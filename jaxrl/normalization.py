@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 
 
-@struct.dataclass
-class RunningMoments:
+class RunningMoments(struct.PyTreeNode):
     """Count, mean and sum of squared deviations of everything seen.
 
     Attributes:
@@ -47,9 +46,7 @@ def update_moments(moments: RunningMoments, batch: Any) -> RunningMoments:
         return new_mean, m2 + batch_m2 + jnp.square(delta) * (moments.count * size / total)
 
     merged = jax.tree.map(merge, moments.mean, moments.m2, batch)
-    mean, m2 = jax.tree.transpose(
-        jax.tree.structure(batch), jax.tree.structure((0, 0)), merged
-    )
+    mean, m2 = jax.tree.transpose(jax.tree.structure(batch), jax.tree.structure((0, 0)), merged)
     return RunningMoments(count=total, mean=mean, m2=m2)
 
 

@@ -292,6 +292,6 @@ def _cast(name: str, value: Any, default: Any) -> Any:
             raise ValueError(f"{name} is {like.dtype.name}, which cannot hold {leaf!r}")
         return converted
 
-    if jax.tree.structure(value) == jax.tree.structure(default):
+    if jax.tree.structure(value) == jax.tree.structure(default):  # type: ignore[operator]
         return jax.tree.map(cast, value, default)
     return cast(value, default)

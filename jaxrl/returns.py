@@ -68,7 +68,9 @@ def generalized_advantage(
     return advantages
 
 
-def discounted_sums(reward: jax.Array, ended: jax.Array, start: jax.Array, gamma: jax.Array):
+def discounted_sums(
+    reward: jax.Array, ended: jax.Array, start: jax.Array, gamma: jax.Array | float
+) -> tuple[jax.Array, jax.Array]:
     """Running discounted reward sums G_t = gamma G_{t-1} + r_t, begun anew after an episode.
 
     Args:

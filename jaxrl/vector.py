@@ -15,8 +15,7 @@ from flax import struct
 from jaxrl.rows import default_chunk, update_rows_where
 
 
-@struct.dataclass
-class VecState:
+class VecState(struct.PyTreeNode):
     """State of a batch of N environments.
 
     Attributes:
@@ -83,8 +82,7 @@ class VecEnv:
                 counted; `resets_computed` int32 [], initial states computed in this step;
                 `env`, the environment's own info.
         """
-        key_step, key_reset = jax.random.split(key)
-        keys_step = jax.random.split(key_step, self.num_envs)
+        keys_step = jax.random.split(_step_and_reset_keys(key)[0], self.num_envs)
         final_obs, env_state, reward, terminated, env_info = jax.vmap(
             self.env.step_env, in_axes=(0, 0, 0, None)
         )(keys_step, state.env_state, action, params)
@@ -94,9 +92,7 @@ class VecEnv:
         episode_return = state.episode_return + reward
         episode_length = state.episode_length + 1
 
-        (obs, env_state), computed = self._reset_where(
-            ended, key_reset, (final_obs, env_state), params
-        )
+        (obs, env_state), computed = self._reset_where(ended, key, (final_obs, env_state), params)
         info = {
             "final_observation": final_obs,
             "episode_return": episode_return,
@@ -111,9 +107,17 @@ class VecEnv:
         )
         return obs, state, reward, terminated, truncated, info
 
-    def _reset_where(self, ended: jax.Array, key: jax.Array, rows: Any, params: Any):
+    def _reset_where(
+        self, ended: jax.Array, key: jax.Array, rows: Any, params: Any
+    ) -> tuple[Any, jax.Array]:
         def compute(index):
-            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
+            # Inside the loop, so that a step in which nobody ends derives no keys.
+            key_reset = _step_and_reset_keys(key)[1]
+            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key_reset, index)
             return jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
 
         return update_rows_where(ended, self.reset_chunk, rows, compute)
+
+
+def _step_and_reset_keys(key: jax.Array) -> jax.Array:
+    return jax.random.split(key)

@@ -88,9 +88,7 @@ def test_a_state_holds_everything(name):
     plain = jax.tree.map(lambda x: jnp.asarray(np.array(x)), state.replace(key=()))
     resumed, metrics_resumed = step(plain.replace(key=key), hp)
     jax.tree.map(np.testing.assert_array_equal, metrics, metrics_resumed)
-    jax.tree.map(
-        np.testing.assert_array_equal, through.replace(key=()), resumed.replace(key=())
-    )
+    jax.tree.map(np.testing.assert_array_equal, through.replace(key=()), resumed.replace(key=()))
     assert step._cache_size() == 1
 
 

@@ -83,9 +83,9 @@ def test_clipped_normal_against_scipy():
     np.testing.assert_allclose(policy.log_prob(raw), reference.logpdf(raw).sum(), rtol=1e-5)
     np.testing.assert_allclose(policy.entropy(), reference.entropy().sum(), rtol=1e-6)
     kl = sum(
-        scipy.integrate.quad(
-            lambda x, i=i: _kl_integrand(x, mean[i], np.exp(log_std[i])), -15, 15
-        )[0]
+        scipy.integrate.quad(lambda x, i=i: _kl_integrand(x, mean[i], np.exp(log_std[i])), -15, 15)[
+            0
+        ]
         for i in range(2)
     )
     np.testing.assert_allclose(policy.kl(other), kl, rtol=1e-5)

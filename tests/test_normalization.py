@@ -22,7 +22,9 @@ def test_moments_of_a_stream_equal_numpy_of_the_whole():
     ]
     moments = init_moments({"a": jnp.zeros(3), "b": jnp.float32(0)})
     for batch in stream:
-        moments = update_moments(moments, {k: jnp.asarray(v, jnp.float32) for k, v in batch.items()})
+        moments = update_moments(
+            moments, {k: jnp.asarray(v, jnp.float32) for k, v in batch.items()}
+        )
     for name in ("a", "b"):
         whole = np.concatenate([batch[name] for batch in stream]).astype(np.float64)
         np.testing.assert_allclose(moments.mean[name], whole.mean(0), rtol=1e-6)

@@ -84,7 +84,7 @@ def test_shapes_must_agree():
 
 
 def test_discounted_sums_restart_after_an_episode_and_carry_over():
-    """gamma 0.5, G_-1 = 8: 1 + 4 = 5 ends; then 2; 3 + 1 = 4."""
+    """Gamma 0.5, G_-1 = 8: 1 + 4 = 5 ends; then 2; 3 + 1 = 4."""
     reward = jnp.asarray([1.0, 2.0, 3.0])
     ended = jnp.asarray([True, False, False])
     sums, carry = jax.jit(discounted_sums)(reward, ended, jnp.float32(8.0), 0.5)

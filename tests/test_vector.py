@@ -40,9 +40,9 @@ class _Trace:
         out = jax.block_until_ready(_run(jax.random.key(7), canonical(params)))
         jax.effects_barrier()
         self.counter = COUNTER.copy()
-        names = "obs next_obs state reward terminated truncated info start".split()
-        for name, value in zip(names, jax.tree.map(np.asarray, out), strict=True):
-            setattr(self, name, value)
+        out = jax.tree.map(np.asarray, out)
+        self.obs, self.next_obs, self.state, self.reward = out[:4]
+        self.terminated, self.truncated, self.info, self.start = out[4:]
         self.ended = self.terminated | self.truncated
 
 

@@ -14,12 +14,10 @@ from jaxrl.algos.on_policy.optimise import rmsprop
 from jaxrl.algos.on_policy.types import Config, Hyperparameters
 
 
-@struct.dataclass
-class NoParameters:
+class NoParameters(struct.PyTreeNode):
     """An objective without parameters."""
 
 
-@struct.dataclass
 class A2CHyperparameters(Hyperparameters):
     """Hyperparameters of A2C."""
 

@@ -1,13 +1,10 @@
 """Discovered policy optimisation (Lu et al. 2022, arXiv 2210.05639): PPO's loop, DPO's drift."""
 
-from flax import struct
-
 from jaxrl.algos.on_policy.method import method
 from jaxrl.algos.on_policy.objectives import DPOParameters, dpo
 from jaxrl.algos.on_policy.types import Hyperparameters
 
 
-@struct.dataclass
 class DPOHyperparameters(Hyperparameters):
     """Hyperparameters of DPO."""
 

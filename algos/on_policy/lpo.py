@@ -63,7 +63,6 @@ def load(path: str | pathlib.Path) -> LPOParameters:
     return LPOParameters(jnp.asarray(hidden), jnp.asarray(output), jnp.asarray(clip))
 
 
-@struct.dataclass
 class LPOHyperparameters(Hyperparameters):
     """Hyperparameters of LPO."""
 

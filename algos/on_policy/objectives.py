@@ -19,15 +19,13 @@ from flax import struct
 from jaxrl.algos.on_policy.types import Sample
 
 
-@struct.dataclass
-class ClipParameters:
+class ClipParameters(struct.PyTreeNode):
     """PPO's clipping range epsilon."""
 
     clip: float = 0.2
 
 
-@struct.dataclass
-class KLParameters:
+class KLParameters(struct.PyTreeNode):
     """Weight beta of the KL penalty, and the target of the adaptive variant in nats.
 
     Attributes:
@@ -39,16 +37,14 @@ class KLParameters:
     target: float = 0.01
 
 
-@struct.dataclass
-class DPOParameters:
+class DPOParameters(struct.PyTreeNode):
     """DPO's alpha and beta, as discovered in the paper."""
 
     alpha: float = 2.0
     beta: float = 0.6
 
 
-@struct.dataclass
-class LPOParameters:
+class LPOParameters(struct.PyTreeNode):
     """Weights of LPO's drift network and the PPO it starts from.
 
     Attributes:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxrl.algos.on_policy.rollout import merge_time, observe
-from jaxrl.algos.on_policy.types import Config, Objective, Sample, State, Trajectory, progress
+from jaxrl.algos.on_policy.types import Config, Objective, Sample, State, progress
 from jaxrl.networks import Net
 
 Optimiser = Callable[[Any], optax.GradientTransformation]
@@ -65,7 +65,7 @@ def make_optimise(
 ) -> Callable:
     """(key, state, trajectory, advantages, targets, hp) -> (state, metrics)."""
 
-    def loss(params: Any, state: State, batch: Any, hp: Any):
+    def loss(params: Any, state: State, batch: Any, hp: Any) -> tuple[jax.Array, Any]:
         trajectory, advantage, target = batch
         distribution, value = net.apply(
             params, observe(state.policy.replace(params=params), trajectory.obs)

@@ -5,14 +5,11 @@ minibatch and weights are initialised orthogonally; the value loss is clipped on
 `hp.value_clip` is finite.
 """
 
-from flax import struct
-
 from jaxrl.algos.on_policy.method import method
 from jaxrl.algos.on_policy.objectives import ClipParameters, ppo_clip
 from jaxrl.algos.on_policy.types import Hyperparameters
 
 
-@struct.dataclass
 class PPOHyperparameters(Hyperparameters):
     """Hyperparameters of PPO; `objective.clip` is epsilon."""
 

@@ -9,14 +9,12 @@ extra pass.
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from jaxrl.algos.on_policy.method import method
 from jaxrl.algos.on_policy.objectives import KLParameters, adapt_kl_weight, ppo_kl
 from jaxrl.algos.on_policy.types import Hyperparameters, Objective, Sample
 
 
-@struct.dataclass
 class PPOKLHyperparameters(Hyperparameters):
     """Hyperparameters of PPO with a KL penalty."""
 

@@ -16,7 +16,7 @@ class _Row(NamedTuple):
     hp: dict[str, Any]
 
 
-_MINATAR = dict(
+_MINATAR: dict[str, dict[str, Any]] = dict(
     config=dict(num_envs=64, num_steps=128, num_epochs=4, num_minibatches=8),
     hp=dict(lr=5e-3, lr_final=0.0, entropy_coef=0.01, value_clip=0.2),
 )
@@ -63,5 +63,3 @@ def preset_for(
     row = next(row for row in _TABLE if fnmatch.fnmatchcase(env_id, row.pattern))
     made = adjust(config(**row.config), hyperparameters(**row.hp))
     return Preset(*made, row.total_steps)
-
-

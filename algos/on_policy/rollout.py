@@ -39,7 +39,7 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
         zeros = jnp.zeros(venv.num_envs, jnp.float32)
         return update_rows_where(truncated, venv.reset_chunk, zeros, compute)[0]
 
-    def rollout(key: jax.Array, state: State, hp: Any):
+    def rollout(key: jax.Array, state: State, hp: Any) -> tuple[State, Trajectory, Any]:
         policy = state.policy
 
         def env_step(carry, key):
@@ -84,7 +84,9 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
     return rollout
 
 
-def _normalize_reward(state: Any, reward: jax.Array, ended: jax.Array, gamma: jax.Array):
+def _normalize_reward(
+    state: Any, reward: jax.Array, ended: jax.Array, gamma: jax.Array | float
+) -> tuple[Any, jax.Array]:
     """Divides rewards [T, N] by the running deviation of discounted reward sums, if configured."""
     if state == ():
         return state, reward

@@ -55,8 +55,7 @@ class Config:
             raise ValueError(f"config.reset_chunk must be in [0, num_envs], got {self.reset_chunk}")
 
 
-@struct.dataclass
-class Hyperparameters:
+class Hyperparameters(struct.PyTreeNode):
     """What can be swept without compiling anew; an argument of `train`.
 
     Attributes:
@@ -132,7 +131,7 @@ class Sample(NamedTuple):
 
     @property
     def log_ratio(self) -> jax.Array:
-        """log r, float32 [B]."""
+        """Log r, float32 [B]."""
         return self.log_prob - self.old_log_prob
 
 
@@ -155,8 +154,7 @@ def stateless(loss: Callable[[Any, Sample], jax.Array]) -> Objective:
     return Objective(lambda phi, state, sample: loss(phi, sample))
 
 
-@struct.dataclass
-class Policy:
+class Policy(struct.PyTreeNode):
     """What acting needs.
 
     Attributes:
@@ -168,8 +166,7 @@ class Policy:
     observation: Any
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """Everything a run is: a checkpoint of it resumes bit for bit.
 
     Attributes:
@@ -195,7 +192,7 @@ class State:
 
 
 def progress(update: jax.Array, horizon: jax.Array | float) -> jax.Array:
-    """n / N in [0, 1]; 0 for an infinite horizon."""
+    """N / N in [0, 1]; 0 for an infinite horizon."""
     return jnp.clip(update.astype(jnp.float32) / horizon, 0.0, 1.0)
 
 

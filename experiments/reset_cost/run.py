@@ -86,8 +86,7 @@ def measure(env, params, num_envs, repeats):
     """Median seconds of each way, run in turn, and ratios to no reset."""
     key = jax.random.key(0)
     programs = {
-        way.__name__: jax.jit(partial(rollout, way, num_envs, env))
-        for way in (none, exact, always)
+        way.__name__: jax.jit(partial(rollout, way, num_envs, env)) for way in (none, exact, always)
     }
     for program in programs.values():
         seconds(program, params, key)

@@ -145,7 +145,7 @@ def _signature(constructor: type) -> inspect.Signature:
     parameters = {
         name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for base in reversed(constructor.__mro__[:-1])
-        for name, parameter in inspect.signature(base.__init__).parameters.items()
+        for name, parameter in inspect.signature(base.__init__).parameters.items()  # type: ignore[misc]
         if name not in ("self", "sys", "args", "kwargs")
     }
     return inspect.Signature(list(parameters.values()))

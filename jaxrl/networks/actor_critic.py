@@ -48,9 +48,7 @@ class NetworkConfig:
 
     def torso(self) -> SpaceEncoder:
         """The torso of this shape."""
-        return SpaceEncoder(
-            self.hidden, self.channels, self.strides, ACTIVATIONS[self.activation]
-        )
+        return SpaceEncoder(self.hidden, self.channels, self.strides, ACTIVATIONS[self.activation])
 
 
 class ActorCritic(nn.Module):

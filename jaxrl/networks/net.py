@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from gymnax.environments import spaces
 
 from jaxrl.networks.actor_critic import ActorCritic, NetworkConfig
-from jaxrl.networks.heads import action_head
+from jaxrl.networks.heads import ActionHead, action_head
 
 MASK_KEY = "action_mask"
 
@@ -78,10 +78,10 @@ def make_net(
     features, _ = split_mask(featurize(observation_space, example))
     network = _network(module, features, head, config)
 
-    def init(key):
+    def init(key: jax.Array) -> Any:
         return network.init(key, features)
 
-    def apply(params, obs):
+    def apply(params: Any, obs: Any) -> tuple[Any, jax.Array]:
         _, mask = split_mask(obs)
         outputs, free, value = network.apply(params, featurize(observation_space, obs))
         return head.distribution(outputs, free, mask), value
@@ -89,14 +89,14 @@ def make_net(
     return Net(init, apply, head.to_action)
 
 
-def _network(module: nn.Module | None, features: Any, head: Any, config: NetworkConfig):
+def _network(
+    module: nn.Module | None, features: Any, head: ActionHead, config: NetworkConfig
+) -> Any:
     if module is None:
-        critic = None if config.shared_torso else config.torso()
-        return _with_heads(config.torso(), critic, head, config)
+        return _with_heads(config.torso(), head, config)
     out = jax.eval_shape(lambda key: module.init_with_output(key, features)[0], jax.random.key(0))
     if isinstance(out, jax.ShapeDtypeStruct) and out.ndim == 2:
-        critic = None if config.shared_torso else module.clone()
-        return _with_heads(module, critic, head, config)
+        return _with_heads(module, head, config)
     shapes = [x.shape for x in jax.tree.leaves(out)]
     if shapes == [(1, head.num_outputs), (1,)]:
         return _WithFreeParameters(module, head.num_free, config.initial_log_std)
@@ -106,8 +106,9 @@ def _network(module: nn.Module | None, features: Any, head: Any, config: Network
     )
 
 
-def _with_heads(actor: nn.Module, critic: nn.Module | None, head: Any, config: NetworkConfig):
-    return ActorCritic(actor, critic, head.num_outputs, head.num_free, config.initial_log_std)
+def _with_heads(torso: nn.Module, head: ActionHead, config: NetworkConfig) -> ActorCritic:
+    critic = None if config.shared_torso else torso.clone()
+    return ActorCritic(torso, critic, head.num_outputs, head.num_free, config.initial_log_std)
 
 
 class _WithFreeParameters(nn.Module):

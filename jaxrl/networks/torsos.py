@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -33,6 +34,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Features float32 [B, hidden[-1]] of vectors float32 [B, D]."""
         for width in self.hidden:
             x = self.activation(dense(width)(x))
         return x
@@ -58,6 +60,7 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Features float32 [B, hidden[-1]] of images float32 [B, H, W, C]."""
         strides = self.strides or (1,) * len(self.channels)
         for channels, stride in zip(self.channels, strides, strict=True):
             init = nn.initializers.orthogonal(math.sqrt(2))
@@ -87,7 +90,8 @@ class SpaceEncoder(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = nn.tanh
 
     @nn.compact
-    def __call__(self, obs) -> jax.Array:
+    def __call__(self, obs: Any) -> jax.Array:
+        """Features float32 [B, hidden[-1]] of a pytree of float32 [B, ...]."""
         leaves = jax.tree.leaves(obs)
         images = [x for x in leaves if x.ndim == 4 and self.channels]
         vectors = [x.reshape((x.shape[0], -1)) for x in leaves if not (x.ndim == 4 and images)]

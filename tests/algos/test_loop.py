@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -175,7 +176,7 @@ def _stack(trees):
 
 @pytest.mark.parametrize("mapping", [jax.vmap, lambda fn: map_seeds(fn, "cpu")])
 def test_seeds_hyperparameters_worlds_and_objectives_in_one_program(mapping):
-    """vmap over everything at once equals a Python loop over the same."""
+    """Vmap over everything at once equals a Python loop over the same."""
     config = dataclasses.replace(CONFIG, num_envs=4, num_steps=8)
     algo, hp = _make("lpo", config, max_steps_in_episode=20)
     points = []
@@ -192,6 +193,27 @@ def test_seeds_hyperparameters_worlds_and_objectives_in_one_program(mapping):
     for name in ("loss", "value_loss", "entropy", "param_norm", "lr", "value", "episodes"):
         np.testing.assert_allclose(metrics[name], loop[name], rtol=2e-4, atol=1e-5, err_msg=name)
     assert len(np.unique(np.asarray(metrics["param_norm"])[:, -1])) == 3
+
+
+class _OwnNetwork(nn.Module):
+    @nn.compact
+    def __call__(self, obs):
+        x = nn.relu(nn.Dense(8, name="own")(obs))
+        return nn.Dense(2)(x), nn.Dense(1)(x)[..., 0]
+
+
+def test_a_users_own_network_is_trained():
+    env, env_params = jaxrl.make("CartPole-v1")
+    spec = registry.algorithm("ppo")
+    algo = spec.make(env, env_params, CONFIG, network=_OwnNetwork())
+    hp = canonical(spec.hyperparameters(env=env_params))
+    before = algo.init(jax.random.key(0), hp)
+    after, _ = jax.jit(algo.step)(before, hp)
+    weights = [s.policy.params["params"]["module"]["own"]["kernel"] for s in (before, after)]
+    assert weights[0].shape == (4, 8)
+    # Adam moves every weight by about lr in each of the four gradient steps, at the start.
+    change = np.abs(np.asarray(weights[1]) - np.asarray(weights[0]))
+    assert 1e-4 < np.median(change) < 4 * float(hp.lr) * 1.1
 
 
 def test_a_config_is_refused_before_anything_compiles():

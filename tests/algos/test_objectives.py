@@ -47,7 +47,7 @@ def test_axiom_2_drift_vanishes_at_the_old_policy(name):
 
 @pytest.mark.parametrize("name", DRIFTS)
 def test_axiom_3_slope_vanishes_at_the_old_policy(name):
-    """d f / d r = d f / d log r at r = 1."""
+    """D f / d r = d f / d log r at r = 1."""
     slope = jax.vmap(jax.grad(DRIFTS[name]))(
         jnp.zeros(len(ADVANTAGE)), jnp.asarray(ADVANTAGE, jnp.float32)
     )
@@ -140,7 +140,7 @@ def test_dpo_by_hand(ratio, advantage, drift):
 
 
 def test_lpo_inputs_and_drift_by_hand():
-    """r = e, A = 2: x = [1, 1, 1-e, (1-e)^2] and twice that; one hidden unit."""
+    """R = e, A = 2: x = [1, 1, 1-e, (1-e)^2] and twice that; one hidden unit."""
     e = math.e
     x = np.asarray([1, 1, 1 - e, (1 - e) ** 2])
     ours = ob.lpo_inputs(jnp.float32(1.0), jnp.float32(2.0))

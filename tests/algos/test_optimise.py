@@ -37,7 +37,9 @@ def test_learning_rate_by_hand():
     hp = Hyperparameters(lr=0.01, lr_final=0.1, horizon=10.0)
     np.testing.assert_allclose(op.learning_rate(hp, jnp.int32(4)), 0.0064, rtol=1e-6)
     np.testing.assert_allclose(op.learning_rate(hp, jnp.int32(25)), 0.001, rtol=1e-5)
-    assert op.learning_rate(Hyperparameters(lr=0.01, lr_final=0.0), jnp.int32(4)) == np.float32(0.01)
+    assert op.learning_rate(Hyperparameters(lr=0.01, lr_final=0.0), jnp.int32(4)) == np.float32(
+        0.01
+    )
     assert progress(jnp.int32(3), jnp.inf) == 0.0
 
 
@@ -65,7 +67,9 @@ def test_every_epoch_visits_every_row_once_in_a_new_order():
 
 def test_advantages_are_standardised():
     x = np.random.default_rng(0).normal(3, 5, 100).astype(np.float32)
-    np.testing.assert_allclose(standardize_minibatch(jnp.asarray(x)), (x - x.mean()) / x.std(), rtol=1e-4)
+    np.testing.assert_allclose(
+        standardize_minibatch(jnp.asarray(x)), (x - x.mean()) / x.std(), rtol=1e-4
+    )
 
 
 def test_episode_metrics_by_hand():

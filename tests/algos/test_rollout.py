@@ -13,9 +13,8 @@ from jaxrl.networks import NetworkConfig, make_net
 from jaxrl.vector import VecEnv
 from tests.toy_envs import CostlyReset, CounterParams
 
-CONFIG = Config(
-    num_envs=6, num_steps=20, num_minibatches=1, network=NetworkConfig(hidden=(8,), activation="relu")
-)  # fmt: skip
+NETWORK = NetworkConfig(hidden=(8,), activation="relu")
+CONFIG = Config(num_envs=6, num_steps=20, num_minibatches=1, network=NETWORK)
 
 
 @pytest.fixture(scope="module")
