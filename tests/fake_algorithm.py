@@ -22,7 +22,7 @@ TRUE_WEIGHTS = (1.0, -2.0, 0.5)
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Attributes: see below.
+    """What decides shapes.
 
     Attributes:
         batch: samples of an update.
