@@ -1,10 +1,10 @@
 """Work on the few rows of a batch that need it, in chunks of a fixed size.
 
-Two places need this: environments that ended are reset, and observations in which an
-episode was truncated are valued. Both are rare, so computing them for the whole batch and
-selecting afterwards wastes almost all of the work; both have data-dependent counts, which
-XLA cannot express as a shape. A while loop over fixed-size chunks costs nothing when no row
-is selected and otherwise costs in proportion to the number of selected rows.
+Environments that ended need this: they are reset, and the observation in which they ended is
+valued. That is rare, so computing it for the whole batch and selecting afterwards wastes almost
+all of the work; and its count depends on data, which XLA cannot express as a shape. A while loop
+over fixed-size chunks costs nothing when no row is selected and otherwise costs in proportion to
+the number of selected rows.
 """
 
 from collections.abc import Callable
@@ -27,17 +27,17 @@ def default_chunk(num_rows: int) -> int:
 
 
 def update_rows_where(
-    mask: jax.Array, chunk: int, rows: Rows, compute: Callable[[jax.Array], Rows]
+    mask: jax.Array, chunk: int, rows: Rows, compute: Callable[[jax.Array, Rows], Rows]
 ) -> tuple[Rows, jax.Array]:
-    """Replaces `rows[i]` by `compute(i)` wherever `mask[i]`, `chunk` rows at a time.
+    """Replaces `rows[i]` by `compute(i, rows[i])` wherever `mask[i]`, `chunk` rows at a time.
 
     Args:
         mask: bool [N], the rows to replace.
         chunk: static number of rows computed at once, 1 <= chunk <= N.
         rows: pytree of arrays [N, ...].
-        compute: maps row indices int32 [chunk] to new rows, a pytree like `rows` with leading
-            axis [chunk]. Unused places of the last chunk repeat index N - 1 in the call and
-            their results are dropped.
+        compute: maps row indices int32 [chunk] and those rows, leaves [chunk, ...], to new
+            ones. Unused places of the last chunk repeat row N - 1 in the call and their results
+            are dropped.
 
     Returns:
         The updated rows, and the number of rows computed: int32 [], the selected rows rounded
@@ -51,7 +51,8 @@ def update_rows_where(
     def body(carry):
         pending, rows, computed = carry
         (index,) = jnp.nonzero(pending, size=chunk, fill_value=num_rows)
-        new = compute(jnp.minimum(index, num_rows - 1).astype(jnp.int32))
+        row = jnp.minimum(index, num_rows - 1).astype(jnp.int32)
+        new = compute(row, jax.tree.map(lambda x: x[row], rows))
         rows = jax.tree.map(lambda old, x: old.at[index].set(x, mode="drop"), rows, new)
         pending = pending.at[index].set(False, mode="drop")
         return pending, rows, computed + chunk

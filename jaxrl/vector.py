@@ -6,6 +6,7 @@ from its own key, so that no two environments ever share a start and a costly wo
 is paid for once an episode.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -61,7 +62,12 @@ class VecEnv:
         )
 
     def step(
-        self, key: jax.Array, state: VecState, action: Any, params: Any
+        self,
+        key: jax.Array,
+        state: VecState,
+        action: Any,
+        params: Any,
+        on_end: Callable[[Any], Any] = lambda final_obs: (),
     ) -> tuple[Any, VecState, jax.Array, jax.Array, jax.Array, dict[str, Any]]:
         """One transition in each environment, as gymnax 1.0's six values.
 
@@ -70,6 +76,9 @@ class VecEnv:
             state: the batch.
             action: [N, ...].
             params: parameters shared by the N environments.
+            on_end: applied to the final observations [C, ...] of chunks of environments that
+                ended, and to no others: what is needed of them (a value to bootstrap from)
+                costs in proportion to ended episodes too.
 
         Returns:
             obs [N, ...]: what to act on next; the first of a new episode where one ended.
@@ -80,7 +89,8 @@ class VecEnv:
             info: `final_observation` [N, ...], what the transition led to before any reset;
                 `episode_return` float32 [N] and `episode_length` int32 [N] with this step
                 counted; `resets_computed` int32 [], initial states computed in this step;
-                `env`, the environment's own info.
+                `on_end` [N, ...], what `on_end` gave, zero where nothing ended; `env`, the
+                environment's own info.
         """
         keys_step = jax.random.split(_step_and_reset_keys(key)[0], self.num_envs)
         final_obs, env_state, reward, terminated, env_info = jax.vmap(
@@ -92,12 +102,15 @@ class VecEnv:
         episode_return = state.episode_return + reward
         episode_length = state.episode_length + 1
 
-        (obs, env_state), computed = self._reset_where(ended, key, (final_obs, env_state), params)
+        (obs, env_state, at_end), computed = self._reset_where(
+            ended, key, final_obs, env_state, params, on_end
+        )
         info = {
             "final_observation": final_obs,
             "episode_return": episode_return,
             "episode_length": episode_length,
             "resets_computed": computed,
+            "on_end": at_end,
             "env": env_info,
         }
         state = VecState(
@@ -108,15 +121,24 @@ class VecEnv:
         return obs, state, reward, terminated, truncated, info
 
     def _reset_where(
-        self, ended: jax.Array, key: jax.Array, rows: Any, params: Any
-    ) -> tuple[Any, jax.Array]:
-        def compute(index):
+        self,
+        ended: jax.Array,
+        key: jax.Array,
+        final_obs: Any,
+        env_state: Any,
+        params: Any,
+        on_end: Callable[[Any], Any],
+    ) -> tuple[tuple[Any, Any, Any], jax.Array]:
+        def compute(index: jax.Array, rows: Any) -> tuple[Any, Any, Any]:
             # Inside the loop, so that a step in which nobody ends derives no keys.
             key_reset = _step_and_reset_keys(key)[1]
             keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key_reset, index)
-            return jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
+            obs, env_state = jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
+            return obs, env_state, on_end(rows[0])
 
-        return update_rows_where(ended, self.reset_chunk, rows, compute)
+        shapes = jax.eval_shape(on_end, final_obs)
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        return update_rows_where(ended, self.reset_chunk, (final_obs, env_state, nothing), compute)
 
 
 def _step_and_reset_keys(key: jax.Array) -> jax.Array:

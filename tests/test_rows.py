@@ -12,8 +12,8 @@ from jaxrl.rows import default_chunk, update_rows_where
 
 @jax.jit
 def _square_selected(mask, rows):
-    def compute(index):
-        return {"x": jnp.square(index.astype(jnp.float32)), "y": index[:, None] + jnp.int32(100)}
+    def compute(index, old):
+        return {"x": jnp.square(index.astype(jnp.float32)), "y": index[:, None] - 100 * old["y"]}
 
     return update_rows_where(mask, 3, rows, compute)
 
@@ -43,7 +43,7 @@ def test_vmapped_rows_equal_a_loop():
 @pytest.mark.parametrize("chunk", [0, 8])
 def test_a_chunk_outside_the_batch_is_refused(chunk):
     with pytest.raises(ValueError, match="chunk must be in"):
-        update_rows_where(jnp.zeros(7, bool), chunk, jnp.zeros(7), lambda i: i)
+        update_rows_where(jnp.zeros(7, bool), chunk, jnp.zeros(7), lambda i, x: x)
 
 
 @pytest.mark.parametrize(("rows", "chunk"), [(1, 1), (3, 3), (16, 4), (64, 8), (8192, 256)])

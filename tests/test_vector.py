@@ -25,7 +25,7 @@ def _run(key, params):
 
     def step(carry, key):
         obs, state = carry
-        out = VENV.step(key, state, jnp.zeros(N, jnp.int32), params)
+        out = VENV.step(key, state, jnp.zeros(N, jnp.int32), params, lambda x: 3.0 * x[:, 0])
         return out[:2], (obs, *out, state.env_state.start)
 
     keys = jax.random.split(key_steps, T)
@@ -82,6 +82,12 @@ def test_final_observation_is_the_ended_state_and_next_observation_the_new_one(t
     np.testing.assert_array_equal(trace.info["final_observation"][..., 0], time)
     np.testing.assert_array_equal(trace.next_obs[..., 0], np.where(trace.ended, 0, time))
     np.testing.assert_array_equal(trace.next_obs[:-1], trace.obs[1:])
+
+
+def test_what_is_asked_of_final_observations_is_computed_for_those_only(trace):
+    """Three times the time, the observation's first number, where an episode ended."""
+    expected = np.where(trace.ended, 3 * (trace.obs[..., 0] + 1), 0)
+    np.testing.assert_array_equal(trace.info["on_end"], expected)
 
 
 def test_returns_and_lengths_against_numpy(trace):

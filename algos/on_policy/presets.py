@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxrl.algorithm import Preset
+from jaxrl.networks import NetworkConfig
 
 
 class _Row(NamedTuple):
@@ -17,8 +18,14 @@ class _Row(NamedTuple):
 
 
 _MINATAR: dict[str, dict[str, Any]] = dict(
-    config=dict(num_envs=64, num_steps=128, num_epochs=4, num_minibatches=8),
-    hp=dict(lr=5e-3, lr_final=0.0, entropy_coef=0.01, value_clip=0.2),
+    config=dict(
+        num_envs=64,
+        num_steps=128,
+        num_epochs=4,
+        num_minibatches=8,
+        network=NetworkConfig(hidden=(64, 64), activation="relu"),
+    ),
+    hp=dict(lr=2e-3, lr_final=0.0, entropy_coef=0.01, value_clip=0.2),
 )
 
 # The first pattern that matches decides.

@@ -10,7 +10,6 @@ from jaxrl.algos.on_policy.types import Config, Policy, State, Trajectory
 from jaxrl.networks import Net
 from jaxrl.normalization import standard_deviation, standardize_observation, update_moments
 from jaxrl.returns import discounted_sums, next_values
-from jaxrl.rows import update_rows_where
 from jaxrl.vector import VecEnv
 
 
@@ -29,18 +28,11 @@ def merge_time(tree: Any) -> Any:
 def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
     """(key, state, hp) -> (state, trajectory, episode metrics), over `config.num_steps` steps."""
 
-    def final_values(policy: Policy, truncated: jax.Array, final_obs: Any) -> jax.Array:
-        """Values of the observations in which a time limit cut an episode, zero elsewhere."""
-
-        def compute(index):
-            cut = jax.tree.map(lambda x: x[index], final_obs)
-            return net.apply(policy.params, observe(policy, cut))[1]
-
-        zeros = jnp.zeros(venv.num_envs, jnp.float32)
-        return update_rows_where(truncated, venv.reset_chunk, zeros, compute)[0]
-
     def rollout(key: jax.Array, state: State, hp: Any) -> tuple[State, Trajectory, Any]:
         policy = state.policy
+
+        def value_of(obs):
+            return net.apply(policy.params, observe(policy, obs))[1]
 
         def env_step(carry, key):
             obs, env_state = carry
@@ -48,9 +40,8 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
             distribution, value = net.apply(policy.params, observe(policy, obs))
             action = distribution.sample(key_act)
             next_obs, env_state, reward, terminated, truncated, info = venv.step(
-                key_env, env_state, net.to_action(action), hp.env
+                key_env, env_state, net.to_action(action), hp.env, on_end=value_of
             )
-            final_value = final_values(policy, truncated, info["final_observation"])
             log_prob = distribution.log_prob(action)
             ended = {
                 "terminated": terminated,
@@ -58,14 +49,13 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
                 "return": info["episode_return"],
                 "length": info["episode_length"],
             }
-            transition = (obs, action, log_prob, value, final_value, reward, distribution)
+            transition = (obs, action, log_prob, value, info["on_end"], reward, distribution)
             return (next_obs, env_state), (transition, ended)
 
         keys = jax.random.split(key, config.num_steps)
         (obs, env_state), (transition, ended) = jax.lax.scan(env_step, (state.obs, state.env), keys)
         old_obs, action, log_prob, value, final_value, reward, distribution = transition
         terminated, truncated = ended["terminated"], ended["truncated"]
-        _, last_value = net.apply(policy.params, observe(policy, obs))
         cut = terminated | truncated
         reward_state, reward = _normalize_reward(state.reward, reward, cut, hp.gamma)
         trajectory = Trajectory(
@@ -73,7 +63,7 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
             action=action,
             log_prob=log_prob,
             value=value,
-            v_tp1=next_values(value, last_value, terminated, truncated, final_value),
+            v_tp1=next_values(value, value_of(obs), terminated, truncated, final_value),
             reward=reward,
             ended=cut,
             distribution=distribution,

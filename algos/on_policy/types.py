@@ -61,7 +61,8 @@ class Hyperparameters(struct.PyTreeNode):
     Attributes:
         lr: learning rate at the start.
         lr_final: learning rate at `horizon` as a fraction of `lr`, linear in between.
-        horizon: number of updates over which `lr` falls; infinite keeps it.
+        horizon: number of updates over which `lr` falls; infinite keeps it, but `jaxrl train` then
+            takes the number of updates of the run.
         gamma: discount per step, in [0, 1].
         gae_lambda: lambda of generalised advantage estimation, in [0, 1].
         entropy_coef: weight of the entropy bonus.
