@@ -63,6 +63,7 @@ def test_rollouts_keep_the_contract(env_id, overrides):
     assert jax.device_get(rollout(keys, shorter))["live"].sum(axis=1).max() <= limit // 10
     assert len(traces) == 1, "a new key or a new value of a parameter traced the program again"
     if env_id not in BRAX:
+        _check_python_params(env, traces[0])
         _check_eager(env, params, keys[2], jax.tree.map(lambda x: x[2], out))
 
 
@@ -177,6 +178,17 @@ def _check_types(env, params, types):
     scalars = [(x.shape, x.dtype) for x in (reward, terminated, types["limit"])]
     assert scalars == [((), jnp.float32), ((), jnp.bool_), ((), jnp.bool_)]
     assert isinstance(info, dict)
+
+
+def _check_python_params(env, types):
+    """Parameters that are Python numbers, weakly typed, do not make the results so."""
+    raw = env.unwrapped.default_params if hasattr(env, "unwrapped") else env.default_params
+    key, sample = jax.random.key(0), env.action_space(env.default_params).sample
+    start = jax.eval_shape(env.reset_env, key, raw)
+    step = jax.eval_shape(env.step_env, key, start[1], jax.eval_shape(sample, key), raw)
+    for actual, expected in ((start, types["reset"]), (step, types["step"])):
+        actual = [(x.shape, x.dtype, x.weak_type) for x in jax.tree.leaves(actual)]
+        assert actual == [(x.shape, x.dtype, False) for x in jax.tree.leaves(expected)]
 
 
 def _check_spaces(out):

@@ -61,9 +61,11 @@ def test_playing_optimally_from_every_observation_returns_its_value(env_id):
         total, discount, terminated = 0.0, 1.0, False
         while not terminated and discount > 1e-9:
             action = env.optimal_action(obs)
-            obs, state, reward, terminated, _ = step(jax.random.key(0), state, action, params)
+            shown = obs
+            obs, state, reward, terminated, _ = step(jax.random.key(cue), state, action, params)
             total, discount = total + discount * float(reward), discount * GAMMA
         np.testing.assert_allclose(total, values[cue], rtol=1e-5)
+        jax.tree.map(np.testing.assert_array_equal, obs, shown)  # no reset at the end
 
 
 @pytest.mark.parametrize("env_id", PROBES)
