@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from jaxrl import _platform
 
 if TYPE_CHECKING:
-    from jaxrl import evaluate as evaluate
     from jaxrl import registry as registry
     from jaxrl import spaces as spaces
     from jaxrl.algorithm import Algorithm as Algorithm
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from jaxrl.algorithm import canonical as canonical
     from jaxrl.algorithm import train as train
     from jaxrl.environment import Environment as Environment
+    from jaxrl.evaluation import evaluate as evaluate
     from jaxrl.parallel import map_seeds as map_seeds
     from jaxrl.registry import make as make
     from jaxrl.vector import VecEnv as VecEnv
@@ -35,11 +35,12 @@ _EXPORTS = {
     "Environment": "jaxrl.environment",
     "VecEnv": "jaxrl.vector",
     "canonical": "jaxrl.algorithm",
+    "evaluate": "jaxrl.evaluation",
     "make": "jaxrl.registry",
     "map_seeds": "jaxrl.parallel",
     "train": "jaxrl.algorithm",
 }
-_SUBMODULES = ("evaluate", "registry", "spaces")
+_SUBMODULES = ("registry", "spaces")
 
 __all__ = [
     "Algorithm",

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxrl import checkpoint, chunks, driver, run_folder
-from jaxrl.evaluate import evaluate
+from jaxrl.evaluation import evaluate
 from jaxrl.parallel import map_seeds
 from jaxrl.statistics import bootstrap_interval
 from jaxrl.summary import device, over_seeds, versions

@@ -15,7 +15,7 @@ import pytest
 import jaxrl
 from jaxrl import registry
 from jaxrl.algorithm import canonical, train
-from jaxrl.evaluate import evaluate
+from jaxrl.evaluation import evaluate
 from jaxrl.networks import NetworkConfig
 from jaxrl.parallel import map_seeds
 

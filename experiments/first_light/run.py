@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import jaxrl
-from jaxrl.evaluate import evaluate, random_act
+from jaxrl.evaluation import evaluate, random_act
 from jaxrl.summary import over_seeds
 
 import jax  # isort: skip

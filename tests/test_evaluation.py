@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxrl.algorithm import canonical
-from jaxrl.evaluate import evaluate, random_act
+from jaxrl.evaluation import evaluate, random_act
 from tests.toy_envs import CostlyReset, CounterParams
 
 ENV = CostlyReset(cost=1)
