@@ -12,7 +12,7 @@ import pytest
 from jaxrl import checkpoint, cli, driver, listing, options, registry
 from jaxrl.algos.on_policy import lpo
 from jaxrl.config import load_config
-from jaxrl.evaluate import evaluate
+from jaxrl.evaluation import evaluate
 from tests import fake_algorithm
 from tests.processes import run_python
 
