@@ -15,7 +15,8 @@ import pytest
 
 import jaxrl
 from jaxrl import registry
-from jaxrl.adapters.brax import BACKENDS
+from jaxrl.adapters.brax import BACKENDS, BraxAdapter
+from jaxrl.adapters.gymnax import GymnaxAdapter
 from jaxrl.adapters.promotion import relaxed_promotion
 from jaxrl.environment import Environment
 from jaxrl.spaces import contains, dtypes
@@ -240,9 +241,9 @@ def _check_eager(env, params, key, out):
 
 def _observe(env, key, state, new_state, params):
     """The observation of `new_state` computed from the state alone."""
-    if env.name in BRAX:
+    if isinstance(env, BraxAdapter):
         return new_state.brax.obs
-    if env.name.startswith("Probe-"):
+    if not isinstance(env, GymnaxAdapter):
         return env.observe(key, new_state, None, params)
     if env.name == SHOWS_ZEROS:
         return jnp.zeros((28, 28), jnp.float32)
