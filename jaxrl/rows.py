@@ -48,17 +48,15 @@ def update_rows_where(
     if not 1 <= chunk <= num_rows:
         raise ValueError(f"chunk must be in [1, {num_rows}], got {chunk}")
 
-    total = jnp.sum(mask, dtype=jnp.int32)
-
     def body(carry):
-        computed, rows = carry
-        rank = jnp.cumsum(mask, dtype=jnp.int32) - 1
-        now = mask & (rank >= computed) & (rank < computed + chunk)
-        (index,) = jnp.nonzero(now, size=chunk, fill_value=num_rows)
+        pending, rows, computed = carry
+        (index,) = jnp.nonzero(pending, size=chunk, fill_value=num_rows)
         row = jnp.minimum(index, num_rows - 1).astype(jnp.int32)
         new = compute(row, jax.tree.map(lambda x: x[row], rows))
         rows = jax.tree.map(lambda old, x: old.at[index].set(x, mode="drop"), rows, new)
-        return computed + chunk, rows
+        pending = pending.at[index].set(False, mode="drop")
+        return pending, rows, computed + chunk
 
-    computed, rows = jax.lax.while_loop(lambda carry: carry[0] < total, body, (jnp.int32(0), rows))
+    carry = (mask, rows, jnp.int32(0))
+    _, rows, computed = jax.lax.while_loop(lambda carry: jnp.any(carry[0]), body, carry)
     return rows, computed
