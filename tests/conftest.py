@@ -18,6 +18,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 os.environ["MPLBACKEND"] = "Agg"
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 from jaxrl import _platform  # noqa: E402
 
@@ -25,3 +26,14 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 _platform.enable_compilation_cache()
+
+
+@pytest.fixture(scope="module")
+def registered_fake_algorithm():
+    """The fake algorithm is known by its name in the modules that ask for it, and only there."""
+    from jaxrl import registry
+    from tests import fake_algorithm
+
+    fake_algorithm.register()
+    yield
+    del registry._ALGORITHMS[fake_algorithm.NAME]

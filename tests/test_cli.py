@@ -16,7 +16,7 @@ from jaxrl.evaluation import evaluate
 from tests import fake_algorithm
 from tests.processes import run_python
 
-fake_algorithm.register()
+pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
 
 TRAIN = ["train", "ppo", "CartPole-v1"]
 TINY = [

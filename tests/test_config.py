@@ -15,7 +15,7 @@ from jaxrl import registry
 from jaxrl.config import ConfigError, RunConfig, decode, encode, load_config, parse_overrides
 from tests import fake_algorithm
 
-fake_algorithm.register()
+pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
 
 
 def make_run(algorithm="ppo", env="CartPole-v1", **changes):

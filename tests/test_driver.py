@@ -19,7 +19,7 @@ from jaxrl.logging import read_metrics
 from jaxrl.run_folder import RunFolderError
 from tests import fake_algorithm
 
-fake_algorithm.register()
+pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
 QUIET = Options(progress=False)
 
 

@@ -17,11 +17,10 @@ from jaxrl.checkpoint import CheckpointError
 from jaxrl.config import ConfigError
 from jaxrl.driver import Options
 from jaxrl.logging import read_metrics
-from tests import fake_algorithm
 from tests.processes import ROOT
 from tests.test_driver import bits, fake_run, rows_but_time, tiny_ppo
 
-fake_algorithm.register()
+pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
 
 
 def resume(folder, options):
@@ -186,7 +185,9 @@ def test_resume_after_divergence_diverges_again_and_keeps_the_checkpoint(tmp_pat
 CHILD = """
 import os, signal, sys, time
 from jaxrl import checkpoint, chunks, driver
-from tests import test_driver
+from tests import fake_algorithm, test_driver
+
+fake_algorithm.register()
 how, folder = sys.argv[1:]
 rename, write, fetch = os.rename, checkpoint._write_arrays, chunks.fetch
 def deadly(source, target):
