@@ -81,26 +81,7 @@ def on_policy(
     rollout = make_rollout(venv, net, config)
     optimise = make_optimise(net, objective, scale_advantage, optimiser, config)
 
-    def init(key: jax.Array, hp: Any) -> State:
-        key_params, key_env, key = jax.random.split(key, 3)
-        obs, env_state = venv.reset(key_env, hp.env)
-        params = net.init(key_params)
-        observation: Any = ()
-        if config.normalize_observation:
-            observation = init_observation_moments(obs)
-        reward: Any = ()
-        if config.normalize_reward:
-            reward = (init_moments(jnp.float32(0)), jnp.zeros(config.num_envs, jnp.float32))
-        return State(
-            policy=Policy(params, observation),
-            optimizer=optimiser(hp).init(params),
-            objective=objective.init(hp.objective),
-            reward=reward,
-            env=env_state,
-            obs=obs,
-            key=key,
-            update=jnp.int32(0),
-        )
+    init = _make_init(venv, net, objective, optimiser, config)
 
     def step(state: State, hp: Any) -> tuple[State, dict[str, jax.Array]]:
         key_rollout, key_optimise, key = jax.random.split(state.key, 3)
@@ -126,6 +107,35 @@ def on_policy(
         return net.apply(policy.params, observe(policy, obs))[1]
 
     return Algorithm(init, step, act, value)
+
+
+def _make_init(
+    venv: VecEnv, net: Net, objective: Objective, optimiser: Optimiser, config: Config
+) -> Callable[[jax.Array, Any], State]:
+    """(key, hp) -> the state of a run that has not begun."""
+
+    def init(key: jax.Array, hp: Any) -> State:
+        key_params, key_env, key = jax.random.split(key, 3)
+        obs, env_state = venv.reset(key_env, hp.env)
+        params = net.init(key_params)
+        observation: Any = ()
+        if config.normalize_observation:
+            observation = init_observation_moments(obs)
+        reward: Any = ()
+        if config.normalize_reward:
+            reward = (init_moments(jnp.float32(0)), jnp.zeros(config.num_envs, jnp.float32))
+        return State(
+            policy=Policy(params, observation),
+            optimizer=optimiser(hp).init(params),
+            objective=objective.init(hp.objective),
+            reward=reward,
+            env=env_state,
+            obs=obs,
+            key=key,
+            update=jnp.int32(0),
+        )
+
+    return init
 
 
 def _fit(targets: jax.Array, value: jax.Array) -> dict[str, jax.Array]:

@@ -64,6 +64,38 @@ def make_optimise(
     config: Config,
 ) -> Callable:
     """(key, state, trajectory, advantages, targets, hp) -> (state, metrics)."""
+    loss = _make_loss(net, objective, scale_advantage)
+
+    def optimise(key, state, trajectory, advantages, targets, hp):
+        batch = merge_time((trajectory, advantages, targets))
+        transform = optimiser(hp)
+        lr = learning_rate(hp, state.update)
+
+        def gradient_step(carry, rows):
+            params, optimizer = carry
+            minibatch = jax.tree.map(lambda x: x[rows], batch)
+            grads, metrics = jax.grad(loss, has_aux=True)(params, state, minibatch, hp)
+            updates, optimizer = transform.update(grads, optimizer, params)
+            params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
+            return (params, optimizer), metrics | {"grad_norm": optax.tree.norm(grads)}
+
+        carry = (state.policy.params, state.optimizer)
+        (params, optimizer), metrics = jax.lax.scan(gradient_step, carry, _shuffles(key, config))
+        kl_last_epoch = jnp.mean(metrics["kl"][-config.num_minibatches :])
+        state = state.replace(
+            policy=state.policy.replace(params=params),
+            optimizer=optimizer,
+            objective=objective.update(hp.objective, state.objective, kl_last_epoch),
+        )
+        return state, jax.tree.map(jnp.mean, metrics) | {"lr": lr}
+
+    return optimise
+
+
+def _make_loss(
+    net: Net, objective: Objective, scale_advantage: Callable[[jax.Array], jax.Array]
+) -> Callable[[Any, State, Any, Any], tuple[jax.Array, Any]]:
+    """(params, state, minibatch, hp) -> (loss [], metrics)."""
 
     def loss(params: Any, state: State, batch: Any, hp: Any) -> tuple[jax.Array, Any]:
         trajectory, advantage, target = batch
@@ -94,30 +126,7 @@ def make_optimise(
         }
         return total, metrics
 
-    def optimise(key, state, trajectory, advantages, targets, hp):
-        batch = merge_time((trajectory, advantages, targets))
-        transform = optimiser(hp)
-        lr = learning_rate(hp, state.update)
-
-        def gradient_step(carry, rows):
-            params, optimizer = carry
-            minibatch = jax.tree.map(lambda x: x[rows], batch)
-            grads, metrics = jax.grad(loss, has_aux=True)(params, state, minibatch, hp)
-            updates, optimizer = transform.update(grads, optimizer, params)
-            params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
-            return (params, optimizer), metrics | {"grad_norm": optax.tree.norm(grads)}
-
-        carry = (state.policy.params, state.optimizer)
-        (params, optimizer), metrics = jax.lax.scan(gradient_step, carry, _shuffles(key, config))
-        kl_last_epoch = jnp.mean(metrics["kl"][-config.num_minibatches :])
-        state = state.replace(
-            policy=state.policy.replace(params=params),
-            optimizer=optimizer,
-            objective=objective.update(hp.objective, state.objective, kl_last_epoch),
-        )
-        return state, jax.tree.map(jnp.mean, metrics) | {"lr": lr}
-
-    return optimise
+    return loss
 
 
 def _shuffles(key: jax.Array, config: Config) -> jax.Array:
