@@ -3,6 +3,7 @@
 import importlib.metadata
 import math
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ def write_summary(
         "run_s": round(run_s, 3),
         "env_steps_per_s": round(env_steps / max(run_s, 1e-9), 1),
         "resumed_from_update": resumed_from,
+        "commit": commit(),
         "device": device(),
         "versions": versions(),
     }
@@ -117,6 +119,15 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this package runs from; None where it is not one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def device() -> dict[str, Any]:

@@ -18,6 +18,7 @@ from jaxrl.driver import NonFiniteError, Options
 from jaxrl.logging import read_metrics
 from jaxrl.run_folder import RunFolderError
 from tests import fake_algorithm
+from tests.processes import ROOT
 
 pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
 QUIET = Options(progress=False)
@@ -119,6 +120,8 @@ def test_run_folder_holds_what_it_should(finished):
     assert summary["compile_s"] > 0 and summary["run_s"] > 0
     assert summary["env_steps_per_s"] == pytest.approx(160 / summary["run_s"], rel=1e-2)
     assert summary["versions"]["jax"] == jax.__version__
+    in_checkout = (ROOT / ".git").exists()
+    assert len(summary["commit"] or "") == (40 if in_checkout else 0)
     assert summary["versions"]["jaxrl"] == jaxrl.__version__ and summary["versions"]["brax"]
     assert summary["device"]["platform"] == "cpu"
 

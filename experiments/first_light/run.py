@@ -62,6 +62,7 @@ def study(env_id: str, options: list[str]) -> dict:
         "command": " ".join(["jaxrl", *command]),
         "env": env_id,
         "config": config,
+        "commit": summary["commit"],
         "device": summary["device"],
         "versions": summary["versions"],
         "env_steps_per_seed": summary["env_steps_per_seed"],

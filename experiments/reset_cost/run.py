@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import jaxrl
-from jaxrl.summary import device, versions
+from jaxrl.summary import commit, device, versions
 
 import jax  # isort: skip
 import jax.numpy as jnp  # isort: skip
@@ -121,6 +121,7 @@ def main():
     }
     record = {
         "command": "python experiments/reset_cost/run.py",
+        "commit": commit(),
         "device": device(),
         "versions": versions(),
         "steps": STEPS,

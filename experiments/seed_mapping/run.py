@@ -15,7 +15,7 @@ from pathlib import Path
 import jaxrl
 from jaxrl.algorithm import canonical, train
 from jaxrl.parallel import map_seeds
-from jaxrl.summary import device, versions
+from jaxrl.summary import commit, device, versions
 
 import jax  # isort: skip
 
@@ -66,6 +66,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     record = {
         "command": "python experiments/seed_mapping/run.py",
+        "commit": commit(),
         "device": device(),
         "versions": versions(),
         "repeats": repeats,
