@@ -377,3 +377,14 @@ def test_metric_that_is_no_scalar_is_named():
 
     with pytest.raises(ValueError, match=r"metric loss must be a scalar, it has shape \(3,\)"):
         chunks.lower(setup.algorithm._replace(step=step), chunks.seed_keys(range(1)), setup.hp)
+
+
+def test_environment_steps_pass_the_range_of_int32(tmp_path, monkeypatch):
+    """Five updates of 2^30 steps each: the third is past 2^31 - 1."""
+    spec = fake_algorithm.SPEC._replace(steps_per_update=lambda config: 2**30)
+    monkeypatch.setitem(registry._ALGORITHMS, fake_algorithm.NAME, spec)
+    run = fake_run(total_steps=5 * 2**30, log_every=1, checkpoint_every=5)
+    result = driver.train(run, tmp_path / "run", options=QUIET)
+    steps = [row["env_steps"] for row in read_metrics(result.folder / "metrics.jsonl")]
+    assert sorted(set(steps)) == [2**30 * update for update in range(1, 6)]
+    assert result.summary["env_steps_per_seed"] == 5 * 2**30

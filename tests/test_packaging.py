@@ -155,3 +155,13 @@ def test_constraints_pin_every_dependency_to_one_version_per_python():
     for requirement in wanted:
         name = re.split(r"[\[<>=]", requirement)[0]
         assert re.sub(r"[-_.]+", "-", name).lower() in markers, requirement
+
+
+def test_no_dependency_on_nightly_builds():
+    """Packages like distrax and rlax pull a nightly build of TensorFlow Probability."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    names = {re.split(r"[=;\s]", line)[0].lower() for line in lines if line and line[0] != "#"}
+    assert {"jax", "optax", "brax"} <= names
+    banned = {"tfp-nightly", "tensorflow-probability", "distrax", "rlax", "jaxmarl"}
+    assert not names & banned
+    assert not any(name.endswith("nightly") for name in names)
