@@ -54,9 +54,29 @@ def update_rows_where(
         row = jnp.minimum(index, num_rows - 1).astype(jnp.int32)
         new = compute(row, jax.tree.map(lambda x: x[row], rows))
         rows = jax.tree.map(lambda old, x: old.at[index].set(x, mode="drop"), rows, new)
-        pending = pending.at[index].set(False, mode="drop")
-        return pending, rows, computed + chunk
+        computed = computed + jnp.where(jnp.any(pending), chunk, 0).astype(jnp.int32)
+        return pending.at[index].set(False, mode="drop"), rows, computed
 
-    carry = (mask, rows, jnp.int32(0))
-    _, rows, computed = jax.lax.while_loop(lambda carry: jnp.any(carry[0]), body, carry)
-    return rows, computed
+    def loop(rows):
+        carry = (mask, rows, jnp.int32(0))
+        return jax.lax.while_loop(lambda carry: _anywhere(carry[0]), body, carry)[1:]
+
+    # The conditional looks superfluous, but a loop copies its operands even if it is not entered.
+    return jax.lax.cond(_anywhere(mask), loop, lambda rows: (rows, jnp.int32(0)), rows)
+
+
+@jax.custom_batching.custom_vmap
+def _anywhere(mask: jax.Array) -> jax.Array:
+    """Whether any row is selected, in any of the batches that `vmap` makes of the program.
+
+    One answer for all of them: a condition that differs between batches would make `vmap` turn
+    the conditional and every turn of the loop into a select over all rows. A batch without
+    selected rows takes part in the loop and changes nothing.
+    """
+    return jnp.any(mask)
+
+
+@_anywhere.def_vmap
+def _(axis_size: int, in_batched: list[bool], mask: jax.Array) -> tuple[jax.Array, bool]:
+    del axis_size, in_batched
+    return _anywhere(mask.reshape(-1)), False
