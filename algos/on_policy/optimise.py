@@ -10,6 +10,7 @@ import optax
 from jaxrl.algos.on_policy.rollout import merge_time, observe
 from jaxrl.algos.on_policy.types import Config, Objective, Sample, State, progress
 from jaxrl.networks import Net
+from jaxrl.permutation import permutations
 
 Optimiser = Callable[[Any], optax.GradientTransformation]
 
@@ -131,6 +132,5 @@ def _make_loss(
 
 def _shuffles(key: jax.Array, config: Config) -> jax.Array:
     """Row indices of every minibatch, int32 [epochs * minibatches, batch / minibatches]."""
-    keys = jax.random.split(key, config.num_epochs)
-    order = jax.vmap(lambda key: jax.random.permutation(key, config.batch_size))(keys)
+    order = permutations(key, config.num_epochs, config.batch_size)
     return order.reshape((config.num_epochs * config.num_minibatches, -1))

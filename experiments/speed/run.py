@@ -1,0 +1,114 @@
+"""PPO here and in PureJaxRL, the same work in the same run: wall time, compilation included.
+
+    git clone https://github.com/luchris429/purejaxrl /tmp/purejaxrl
+    python experiments/speed/run.py --peer /tmp/purejaxrl
+
+Both train the same network on the same environment with the same numbers of environments, steps,
+epochs and minibatches. Every measurement is a process of its own without a compile cache; the two
+sides take turns.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+
+
+class Study(NamedTuple):
+    """PureJaxRL's settings for one environment, by the names of its configuration."""
+
+    total_steps: int
+    num_envs: int
+    num_minibatches: int
+    lr: float
+    activation: str
+
+
+# purejaxrl/ppo.py and examples/brax_minatar.ipynb; Breakout's 1e7 steps are cut to 1e6.
+STUDIES = {
+    "CartPole-v1": Study(500_000, 4, 4, 2.5e-4, "tanh"),
+    "Breakout-MinAtar": Study(1_000_000, 64, 8, 5e-3, "relu"),
+}
+NUM_STEPS, NUM_EPOCHS = 128, 4
+
+
+def main() -> None:
+    """Measures what the command line asks for and writes results/speed.json."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", type=Path, required=True, help="a clone of PureJaxRL")
+    parser.add_argument("--envs", nargs="+", default=list(STUDIES), choices=list(STUDIES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 16])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "speed.json")
+    args = parser.parse_args()
+    records = []
+    for env_id in args.envs:
+        for seeds in args.seeds:
+            records.append(compare(env_id, seeds, args.repeats, args.peer))
+            print(json.dumps(records[-1]), flush=True)
+    write(args.out, records)
+
+
+def compare(env_id: str, seeds: int, repeats: int, peer: Path) -> dict[str, Any]:
+    """Both sides in turn, `repeats` times; medians, and the ratio of the median wall times."""
+    runs: dict[str, list[dict[str, Any]]] = {"jaxrl": [], "purejaxrl": []}
+    for _ in range(repeats):
+        for side in runs:
+            runs[side].append(measure(side, env_id, seeds, peer))
+    medians = {side: median_of(rows) for side, rows in runs.items()}
+    steps = STUDIES[env_id].total_steps * seeds
+    return {
+        "env": env_id,
+        "seeds": seeds,
+        "wall_ratio": round(medians["jaxrl"]["wall_s"] / medians["purejaxrl"]["wall_s"], 3),
+        "run_ratio": round(medians["jaxrl"]["run_s"] / medians["purejaxrl"]["run_s"], 3),
+        "medians": medians,
+        "env_steps_per_s": {side: round(steps / row["run_s"]) for side, row in medians.items()},
+        "all": runs,
+    }
+
+
+def measure(side: str, env_id: str, seeds: int, peer: Path) -> dict[str, Any]:
+    """One side in a process of its own."""
+    command = [sys.executable, str(HERE / "one.py"), side, env_id, str(seeds), str(peer)]
+    settings = {"JAXRL_COMPILATION_CACHE": "off", "PYTHONPATH": str(HERE.parents[1])}
+    done = subprocess.run(
+        command, env=os.environ | settings, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def median_of(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Medians of the seconds in some measurements."""
+    names = [name for name in rows[0] if name.endswith("_s")]
+    return {name: round(statistics.median(row[name] for row in rows), 3) for name in names}
+
+
+def write(out: Path, records: list[dict[str, Any]]) -> None:
+    """The record with what one needs to repeat it."""
+    import peer
+
+    from jaxrl.summary import commit, device, versions
+
+    record = {
+        "command": "python experiments/speed/run.py --peer PUREJAXRL",
+        "commit": commit(),
+        "peer_commit": peer.COMMIT,
+        "versions": versions(),
+        "device": device(),
+        "studies": records,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
