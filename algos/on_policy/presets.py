@@ -44,6 +44,27 @@ _TABLE = (
         dict(lr=1e-3, lr_final=0.0, gamma=0.95, gae_lambda=0.95),
     ),
     _Row(
+        "Acrobot-v1",
+        500_000,
+        dict(num_envs=16, num_steps=128, num_epochs=4, num_minibatches=8),
+        dict(lr=1e-3, lr_final=0.0),
+    ),
+    # The goal is first reached by chance: wide noise, clipped, pushes with full force either way.
+    _Row(
+        "MountainCarContinuous-v0",
+        1_000_000,
+        dict(
+            num_envs=16,
+            num_steps=512,
+            num_epochs=8,
+            num_minibatches=8,
+            normalize_observation=True,
+            normalize_reward=True,
+            network=NetworkConfig(continuous="clipped-normal", initial_log_std=1.5),
+        ),
+        dict(lr=5e-4, lr_final=0.0, gamma=0.999),
+    ),
+    _Row(
         "brax/*",
         2_000_000,
         dict(
