@@ -120,8 +120,8 @@ class LRU(nn.Module):
             x = nn.Dense(size, name="encoder")(x)
         nu = self.param("nu", _init_nu, (size,), jnp.float32)
         theta = self.param("theta", _init_theta, (size,), jnp.float32)
-        gamma = jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(nu)))
-        eigenvalue = jnp.exp(-jnp.exp(nu)) * jnp.stack([jnp.cos(theta), jnp.sin(theta)])
+        modulus, gamma = jnp.exp(-jnp.exp(nu)), jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(nu)))
+        eigenvalue = jnp.stack([modulus * jnp.cos(theta), modulus * jnp.sin(theta)])
 
         u = nn.LayerNorm(name="norm")(x)
         normal = nn.initializers.variance_scaling(0.5, "fan_in", "normal")
