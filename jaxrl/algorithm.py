@@ -7,6 +7,12 @@ import jax
 import jax.numpy as jnp
 
 
+def no_carry(batch: int) -> tuple[()]:
+    """The carry of a policy without memory, `()`."""
+    del batch
+    return ()
+
+
 class Algorithm(NamedTuple):
     """An algorithm as pure functions, like optax's GradientTransformation.
 
@@ -15,16 +21,19 @@ class Algorithm(NamedTuple):
             needs) and `update` (int32 [], updates done).
         step: (state, hp) -> (state, metrics), one update; metrics is a flat dict of scalars.
         act: (policy, observations [B, ...], carry, key) -> (actions [B, ...], carry). A key of
-            None means the greedy action. The first carry of an episode is `()`.
-        value: (policy, observations [B, ...]) -> estimated values float32 [B], where the
+            None means the greedy action.
+        value: (policy, observations [B, ...], carry) -> estimated values float32 [B], where the
             algorithm has a value function; in units of the normalised reward where rewards are
-            normalised.
+            normalised. `carry` is what `act` would get, and may be left out where it is `()`.
+        initial_carry: B -> the carry with which B episodes begin, leaves [B, ...]; `()` for a
+            policy without memory. `jaxrl.networks.reset_where` puts it where episodes ended.
     """
 
     init: Callable[[jax.Array, Any], Any]
     step: Callable[[Any, Any], tuple[Any, dict[str, jax.Array]]]
     act: Callable[[Any, Any, Any, jax.Array | None], tuple[Any, Any]]
-    value: Callable[[Any, Any], jax.Array] | None = None
+    value: Callable[..., jax.Array] | None = None
+    initial_carry: Callable[[int], Any] = no_carry
 
 
 class Preset(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl.algorithm import no_carry
 from jaxrl.vector import VecEnv
 
 
@@ -36,6 +37,7 @@ def evaluate(
     num_episodes: int,
     greedy: bool = False,
     max_steps: int = 100_000,
+    initial_carry: Callable[[int], Any] = no_carry,
 ) -> Episodes:
     """Runs `num_episodes` whole episodes side by side, each to its own end.
 
@@ -51,13 +53,17 @@ def evaluate(
         num_episodes: E, at least 1.
         greedy: the likeliest action instead of a draw.
         max_steps: a bound for environments without a time limit.
+        initial_carry: the algorithm's `initial_carry`; needed where the policy is recurrent.
 
     Raises:
         ValueError: `num_episodes` or `max_steps` is not positive.
     """
     if num_episodes < 1 or max_steps < 1:
         raise ValueError(f"need num_episodes, max_steps >= 1, got {num_episodes}, {max_steps}")
-    return _run(env, act, num_episodes, greedy, env_params, policy, key, jnp.int32(max_steps))
+    carry = initial_carry(num_episodes)
+    return _run(
+        env, act, num_episodes, greedy, env_params, policy, carry, key, jnp.int32(max_steps)
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -68,6 +74,7 @@ def _run(
     greedy: bool,
     env_params: Any,
     policy: Any,
+    act_carry: Any,
     key: jax.Array,
     max_steps: jax.Array,
 ) -> Episodes:
@@ -78,6 +85,7 @@ def _run(
     zeros = jnp.zeros(num_episodes, jnp.float32)
     nothing = Episodes(zeros, zeros.astype(jnp.int32), nobody, nobody)
 
+    # An environment that ended plays on but counts no more: its carry needs no reset.
     def body(carry):
         step, obs, state, act_carry, episodes = carry
         key_act, key_env = jax.random.split(jax.random.fold_in(key_steps, step))
@@ -96,7 +104,8 @@ def _run(
         step, *_, episodes = carry
         return (step < max_steps) & ~jnp.all(episodes.terminated | episodes.truncated)
 
-    *_, episodes = jax.lax.while_loop(unfinished, body, (jnp.int32(0), obs, state, (), nothing))
+    start = (jnp.int32(0), obs, state, act_carry, nothing)
+    *_, episodes = jax.lax.while_loop(unfinished, body, start)
     return episodes
 
 

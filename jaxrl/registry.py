@@ -84,6 +84,7 @@ _PROBES = {
     "Probe-Continuous-v1": "policy:Continuous",
     "Probe-Discount-v1": "value:Discount",
     "Probe-Mask-v1": "structured:Mask",
+    "Probe-Memory-v1": "memory:Memory",
     "Probe-MultiDiscrete-v1": "policy:MultiDiscreteChoice",
     "Probe-MultiDiscreteMask-v1": "structured:MultiDiscreteMask",
     "Probe-Observation-v1": "value:Observation",

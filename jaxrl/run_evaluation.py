@@ -46,8 +46,17 @@ def evaluate_run(
     states, hp = driver.restore(setup, path)
 
     def play(policy: Any, key: jax.Array) -> Any:
-        act = setup.algorithm.act
-        return evaluate(setup.env, hp.env, act, policy, key, episodes, greedy)
+        algorithm = setup.algorithm
+        return evaluate(
+            setup.env,
+            hp.env,
+            algorithm.act,
+            policy,
+            key,
+            episodes,
+            greedy,
+            initial_carry=algorithm.initial_carry,
+        )
 
     keys = jax.vmap(lambda key: jax.random.fold_in(key, seed))(
         chunks.seed_keys(setup.run.seed_numbers)

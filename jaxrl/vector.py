@@ -67,7 +67,8 @@ class VecEnv:
         state: VecState,
         action: Any,
         params: Any,
-        on_end: Callable[[Any], Any] = lambda final_obs: (),
+        on_end: Callable[[Any, Any], Any] = lambda final_obs, extra: (),
+        extra: Any = (),
     ) -> tuple[Any, VecState, jax.Array, jax.Array, jax.Array, dict[str, Any]]:
         """One transition in each environment, as gymnax 1.0's six values.
 
@@ -77,8 +78,9 @@ class VecEnv:
             action: [N, ...].
             params: parameters shared by the N environments.
             on_end: applied to the final observations [C, ...] of chunks of environments that
-                ended, and to no others: what is needed of them (a value to bootstrap from)
-                costs in proportion to ended episodes too.
+                ended and to their rows of `extra`, and to no others: what is needed of them (a
+                value to bootstrap from) costs in proportion to ended episodes too.
+            extra: what `on_end` needs besides, leaves [N, ...].
 
         Returns:
             obs [N, ...]: what to act on next; the first of a new episode where one ended.
@@ -103,7 +105,7 @@ class VecEnv:
         episode_length = state.episode_length + 1
 
         (obs, env_state, at_end), computed = self._reset_where(
-            ended, key, final_obs, env_state, params, on_end
+            ended, key, final_obs, env_state, params, on_end, extra
         )
         info = {
             "final_observation": final_obs,
@@ -127,16 +129,17 @@ class VecEnv:
         final_obs: Any,
         env_state: Any,
         params: Any,
-        on_end: Callable[[Any], Any],
+        on_end: Callable[[Any, Any], Any],
+        extra: Any,
     ) -> tuple[tuple[Any, Any, Any], jax.Array]:
         def compute(index: jax.Array, rows: Any) -> tuple[Any, Any, Any]:
             # Inside the loop, so that a step in which nobody ends derives no keys.
             key_reset = _step_and_reset_keys(key)[1]
             keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key_reset, index)
             obs, env_state = jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
-            return obs, env_state, on_end(rows[0])
+            return obs, env_state, on_end(rows[0], jax.tree.map(lambda x: x[index], extra))
 
-        shapes = jax.eval_shape(on_end, final_obs)
+        shapes = jax.eval_shape(on_end, final_obs, extra)
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         return update_rows_where(ended, self.reset_chunk, (final_obs, env_state, nothing), compute)
 

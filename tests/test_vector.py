@@ -25,7 +25,7 @@ def _run(key, params):
 
     def step(carry, key):
         obs, state = carry
-        out = VENV.step(key, state, jnp.zeros(N, jnp.int32), params, lambda x: 3.0 * x[:, 0])
+        out = VENV.step(key, state, jnp.zeros(N, jnp.int32), params, lambda x, _: 3.0 * x[:, 0])
         return out[:2], (obs, *out, state.env_state.start)
 
     keys = jax.random.split(key_steps, T)

@@ -99,14 +99,23 @@ def on_policy(
         return state, episodes | losses | params | _fit(targets, trajectory.value)
 
     def act(policy: Policy, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:
-        distribution, _ = net.apply(policy.params, observe(policy, obs))
+        _check_carry(net, carry)
+        distribution, _, carry = net.apply(policy.params, observe(policy, obs), carry)
         raw = distribution.mode() if key is None else distribution.sample(key)
         return net.to_action(raw), carry
 
-    def value(policy: Policy, obs: Any) -> jax.Array:
-        return net.apply(policy.params, observe(policy, obs))[1]
+    def value(policy: Policy, obs: Any, carry: Any = ()) -> jax.Array:
+        _check_carry(net, carry)
+        return net.apply(policy.params, observe(policy, obs), carry)[1]
 
-    return Algorithm(init, step, act, value)
+    return Algorithm(init, step, act, value, net.initial)
+
+
+def _check_carry(net: Net, carry: Any) -> None:
+    if net.recurrent and not jax.tree.leaves(carry):
+        raise ValueError(
+            "a recurrent policy needs a carry: begin episodes with algorithm.initial_carry(batch)"
+        )
 
 
 def _make_init(
@@ -131,6 +140,7 @@ def _make_init(
             reward=reward,
             env=env_state,
             obs=obs,
+            carry=net.initial(config.num_envs),
             key=key,
             update=jnp.int32(0),
         )

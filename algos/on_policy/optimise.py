@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.algos.on_policy.rollout import merge_time, observe
+from jaxrl.algos.on_policy.minibatches import Minibatches, make_minibatches
 from jaxrl.algos.on_policy.types import Config, Objective, Sample, State, progress
 from jaxrl.networks import Net
 from jaxrl.permutation import permutations
@@ -65,23 +65,25 @@ def make_optimise(
     config: Config,
 ) -> Callable:
     """(key, state, trajectory, advantages, targets, hp) -> (state, metrics)."""
-    loss = _make_loss(net, objective, scale_advantage)
+    minibatches = make_minibatches(net, config)
+    loss = _make_loss(minibatches, objective, scale_advantage)
 
     def optimise(key, state, trajectory, advantages, targets, hp):
-        batch = merge_time((trajectory, advantages, targets))
+        batch = minibatches.arrange((trajectory, advantages, targets))
         transform = optimiser(hp)
         lr = learning_rate(hp, state.update)
 
         def gradient_step(carry, rows):
             params, optimizer = carry
-            minibatch = jax.tree.map(lambda x: x[rows], batch)
+            minibatch = minibatches.select(batch, rows)
             grads, metrics = jax.grad(loss, has_aux=True)(params, state, minibatch, hp)
             updates, optimizer = transform.update(grads, optimizer, params)
             params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
             return (params, optimizer), metrics | {"grad_norm": optax.tree.norm(grads)}
 
         carry = (state.policy.params, state.optimizer)
-        (params, optimizer), metrics = jax.lax.scan(gradient_step, carry, _shuffles(key, config))
+        shuffles = _shuffles(key, config, minibatches.num_rows)
+        (params, optimizer), metrics = jax.lax.scan(gradient_step, carry, shuffles)
         kl_last_epoch = jnp.mean(metrics["kl"][-config.num_minibatches :])
         state = state.replace(
             policy=state.policy.replace(params=params),
@@ -94,15 +96,16 @@ def make_optimise(
 
 
 def _make_loss(
-    net: Net, objective: Objective, scale_advantage: Callable[[jax.Array], jax.Array]
+    minibatches: Minibatches,
+    objective: Objective,
+    scale_advantage: Callable[[jax.Array], jax.Array],
 ) -> Callable[[Any, State, Any, Any], tuple[jax.Array, Any]]:
     """(params, state, minibatch, hp) -> (loss [], metrics)."""
 
     def loss(params: Any, state: State, batch: Any, hp: Any) -> tuple[jax.Array, Any]:
-        trajectory, advantage, target = batch
-        distribution, value = net.apply(
-            params, observe(state.policy.replace(params=params), trajectory.obs)
-        )
+        policy = state.policy.replace(params=params)
+        records, distribution, value = minibatches.evaluate(policy, batch)
+        trajectory, advantage, target = records
         sample = Sample(
             log_prob=distribution.log_prob(trajectory.action),
             old_log_prob=trajectory.log_prob,
@@ -130,7 +133,7 @@ def _make_loss(
     return loss
 
 
-def _shuffles(key: jax.Array, config: Config) -> jax.Array:
-    """Row indices of every minibatch, int32 [epochs * minibatches, batch / minibatches]."""
-    order = permutations(key, config.num_epochs, config.batch_size)
+def _shuffles(key: jax.Array, config: Config, num_rows: int) -> jax.Array:
+    """Row indices of every minibatch, int32 [epochs * minibatches, rows / minibatches]."""
+    order = permutations(key, config.num_epochs, num_rows)
     return order.reshape((config.num_epochs * config.num_minibatches, -1))

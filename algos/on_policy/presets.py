@@ -38,6 +38,18 @@ _TABLE = (
     ),
     _Row("*-MinAtar", 1_000_000, **_MINATAR),
     _Row(
+        "MemoryChain-bsuite",
+        200_000,
+        dict(
+            num_envs=32,
+            num_steps=64,
+            num_epochs=4,
+            num_minibatches=2,
+            network=NetworkConfig(hidden=(32,), recurrent="lru", recurrent_size=32),
+        ),
+        dict(lr=3e-3, lr_final=0.0, entropy_coef=0.01),
+    ),
+    _Row(
         "Pendulum-v1",
         500_000,
         dict(num_envs=16, num_steps=128, num_epochs=8, num_minibatches=16, normalize_reward=True),

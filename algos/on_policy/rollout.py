@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.algos.on_policy.types import Config, Policy, State, Trajectory
-from jaxrl.networks import Net
+from jaxrl.networks import Net, reset_where
 from jaxrl.normalization import standard_deviation, standardize_observation, update_moments
 from jaxrl.returns import discounted_sums, next_values
 from jaxrl.vector import VecEnv
@@ -31,16 +31,16 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
     def rollout(key: jax.Array, state: State, hp: Any) -> tuple[State, Trajectory, Any]:
         policy = state.policy
 
-        def value_of(obs):
-            return net.apply(policy.params, observe(policy, obs))[1]
+        def value_of(obs, carry):
+            return net.apply(policy.params, observe(policy, obs), carry)[1]
 
-        def env_step(carry, key):
-            obs, env_state = carry
+        def env_step(loop, key):
+            obs, env_state, carry = loop
             key_act, key_env = jax.random.split(key)
-            distribution, value = net.apply(policy.params, observe(policy, obs))
+            distribution, value, carry = net.apply(policy.params, observe(policy, obs), carry)
             action = distribution.sample(key_act)
             next_obs, env_state, reward, terminated, truncated, info = venv.step(
-                key_env, env_state, net.to_action(action), hp.env, on_end=value_of
+                key_env, env_state, net.to_action(action), hp.env, value_of, carry
             )
             log_prob = distribution.log_prob(action)
             ended = {
@@ -50,10 +50,13 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
                 "length": info["episode_length"],
             }
             transition = (obs, action, log_prob, value, info["on_end"], reward, distribution)
-            return (next_obs, env_state), (transition, ended)
+            carry = reset_where(terminated | truncated, fresh, carry)
+            return (next_obs, env_state, carry), (transition, ended)
 
         keys = jax.random.split(key, config.num_steps)
-        (obs, env_state), (transition, ended) = jax.lax.scan(env_step, (state.obs, state.env), keys)
+        fresh = net.initial(config.num_envs)
+        loop = (state.obs, state.env, state.carry)
+        (obs, env_state, carry), (transition, ended) = jax.lax.scan(env_step, loop, keys)
         old_obs, action, log_prob, value, final_value, reward, distribution = transition
         terminated, truncated = ended["terminated"], ended["truncated"]
         cut = terminated | truncated
@@ -63,12 +66,13 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
             action=action,
             log_prob=log_prob,
             value=value,
-            v_tp1=next_values(value, value_of(obs), terminated, truncated, final_value),
+            v_tp1=next_values(value, value_of(obs, carry), terminated, truncated, final_value),
             reward=reward,
             ended=cut,
             distribution=distribution,
+            carry=state.carry,
         )
-        state = state.replace(obs=obs, env=env_state, reward=reward_state)
+        state = state.replace(obs=obs, env=env_state, carry=carry, reward=reward_state)
         return state, trajectory, _episode_metrics(cut, ended["return"], ended["length"])
 
     return rollout

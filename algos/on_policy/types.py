@@ -20,7 +20,8 @@ class Config:
         num_envs: N, environments stepped together.
         num_steps: T, steps of a rollout.
         num_epochs: passes over a rollout.
-        num_minibatches: minibatches of a pass; must divide N * T.
+        num_minibatches: minibatches of a pass; must divide N * T, and N where the network is
+            recurrent.
         normalize_observation: standardise float observations by running moments.
         normalize_reward: divide rewards by the running deviation of discounted reward sums.
         reset_chunk: initial states computed at once; 0 chooses.
@@ -99,6 +100,7 @@ class Trajectory(NamedTuple):
         reward: r_t, normalised if so configured.
         ended: terminated or truncated.
         distribution: the policy it was drawn from.
+        carry: what the network remembered before o_0, leaves [N, ...]; () without memory.
     """
 
     obs: Any
@@ -109,6 +111,7 @@ class Trajectory(NamedTuple):
     reward: jax.Array
     ended: jax.Array
     distribution: Any
+    carry: Any = ()
 
 
 class Sample(NamedTuple):
@@ -177,6 +180,7 @@ class State(struct.PyTreeNode):
         reward: (moments, running sums [N]) of discounted rewards, or ().
         env: state of the environments.
         obs: what to act on next, [N, ...].
+        carry: what a recurrent network remembers of the running episodes, leaves [N, ...].
         key: of the next update.
         update: int32 [], updates done. Environment steps are counted outside, in Python
             integers: they pass 2^31.
@@ -188,6 +192,7 @@ class State(struct.PyTreeNode):
     reward: Any
     env: Any
     obs: Any
+    carry: Any
     key: jax.Array
     update: jax.Array
 

@@ -12,11 +12,13 @@ Each isolates one thing an algorithm can get wrong, so that a failing probe name
 - `Probe-MultiDiscrete-v1`: several choices at once.
 - `Probe-Mask-v1`, `Probe-MultiDiscreteMask-v1`: masks of legal actions.
 - `Probe-Pytree-v1`: nested observations of several dtypes.
+- `Probe-Memory-v1`: what was seen earlier in the episode, and nothing from before it.
 
 Idea: A. Jones, "Debugging reinforcement learning systems" (2021); used likewise by rejax.
 """
 
 from jaxrl.envs.probes.base import Probe, ProbeParams, ProbeState
+from jaxrl.envs.probes.memory import Memory
 from jaxrl.envs.probes.policy import Action, Continuous, MultiDiscreteChoice, ObservationAction
 from jaxrl.envs.probes.structured import Mask, MultiDiscreteMask, Pytree
 from jaxrl.envs.probes.value import Constant, Discount, Observation, TimeLimit
@@ -27,6 +29,7 @@ __all__ = [
     "Continuous",
     "Discount",
     "Mask",
+    "Memory",
     "MultiDiscreteChoice",
     "MultiDiscreteMask",
     "Observation",

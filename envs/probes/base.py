@@ -46,9 +46,12 @@ class Probe(Environment, abc.ABC):
     """An environment with known optima; a subclass states its table and its reward.
 
     `action_matters` is False where every policy is optimal, so that only values can be checked.
+    `fully_observed` is False where several rows of the table look the same, so that the optimum
+    needs memory: `optimal_action` does not apply there, and the state's `cue` tells rows apart.
     """
 
     action_matters = True
+    fully_observed = True
 
     @abc.abstractmethod
     def observations(self) -> Any:

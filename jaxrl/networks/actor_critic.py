@@ -1,4 +1,4 @@
-"""The actor-critic network: torso(s), a policy head and a value head."""
+"""The actor-critic networks: torso(s), memory if wanted, a policy head and a value head."""
 
 import dataclasses
 from typing import Any
@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.networks.recurrent import CELLS, Stack, stack
 from jaxrl.networks.torsos import ACTIVATIONS, SpaceEncoder, dense
 
 
@@ -24,6 +25,10 @@ class NetworkConfig:
         continuous: distribution of continuous actions, tanh-normal or clipped-normal.
         initial_log_std: log standard deviation at the start, in units in which the action
             bounds are [-1, 1].
+        recurrent: memory between torso and heads, gru or lru; none if empty. Policy and value then
+            share torso and memory, whatever `shared_torso` is.
+        recurrent_size: width of each recurrent layer.
+        recurrent_layers: number of recurrent layers.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -33,6 +38,9 @@ class NetworkConfig:
     shared_torso: bool = False
     continuous: str = "tanh-normal"
     initial_log_std: float = 0.0
+    recurrent: str = ""
+    recurrent_size: int = 64
+    recurrent_layers: int = 1
 
     def __post_init__(self):
         """Raises ValueError for a shape that cannot be built."""
@@ -45,10 +53,20 @@ class NetworkConfig:
         if self.activation not in ACTIVATIONS:
             known = ", ".join(ACTIVATIONS)
             raise ValueError(f"unknown network.activation {self.activation!r}; one of {known}")
+        if self.recurrent and self.recurrent not in CELLS:
+            known = ", ".join(CELLS)
+            raise ValueError(f"unknown network.recurrent {self.recurrent!r}; one of {known}")
+        for name in ("recurrent_size", "recurrent_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"network.{name} must be at least 1, got {getattr(self, name)}")
 
     def torso(self) -> SpaceEncoder:
         """The torso of this shape."""
         return SpaceEncoder(self.hidden, self.channels, self.strides, ACTIVATIONS[self.activation])
+
+    def memory(self) -> Stack:
+        """The recurrent layers of this shape; `recurrent` must not be empty."""
+        return stack(self.recurrent, self.recurrent_size, self.recurrent_layers)
 
 
 class ActorCritic(nn.Module):
@@ -79,3 +97,47 @@ class ActorCritic(nn.Module):
             "free", nn.initializers.constant(self.initial_free), (self.num_free,), jnp.float32
         )
         return outputs, free, value[..., 0]
+
+
+class RecurrentActorCritic(nn.Module):
+    """A torso, memory behind it, and heads for policy and value behind the memory.
+
+    Attributes:
+        torso: [B, ...] -> [B, F].
+        memory: recurrent layers, see `jaxrl.networks.recurrent`.
+        num_outputs: width of the policy head.
+        num_free: number of free parameters (log standard deviations).
+        initial_free: their initial value.
+    """
+
+    torso: nn.Module
+    memory: Stack
+    num_outputs: int
+    num_free: int = 0
+    initial_free: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self, obs: Any, carry: Any, start: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
+        """A sequence of T steps.
+
+        Args:
+            obs: features of the observations, time and batch merged, [T * B, ...].
+            carry: of the memory, leaves [B, ...].
+            start: bool [T, B], where an episode starts.
+
+        Returns:
+            Policy outputs [T * B, num_outputs], free parameters [num_free], values [T * B] and
+            the carry after the last step.
+        """
+        features = self.torso(obs)
+        features = features.reshape((*start.shape, -1))
+        carry, features = self.memory(carry, features, start)
+        features = features.reshape((-1, features.shape[-1]))
+        outputs = dense(self.num_outputs, 0.01, name="policy")(features)
+        value = dense(1, 1.0, name="value")(features)
+        free = self.param(
+            "free", nn.initializers.constant(self.initial_free), (self.num_free,), jnp.float32
+        )
+        return outputs, free, value[..., 0], carry

@@ -1,4 +1,4 @@
-"""The pair of pure functions that algorithms use as a network."""
+"""The pure functions that algorithms use as a network."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from gymnax.environments import spaces
 
-from jaxrl.networks.actor_critic import ActorCritic, NetworkConfig
+from jaxrl.networks.actor_critic import ActorCritic, NetworkConfig, RecurrentActorCritic
 from jaxrl.networks.heads import ActionHead, action_head
 
 MASK_KEY = "action_mask"
@@ -17,17 +17,31 @@ MASK_KEY = "action_mask"
 class Net(NamedTuple):
     """An actor-critic as pure functions.
 
+    What a recurrent network remembers is its `carry`, leaves [B, ...]; that of a feed-forward
+    network is `()`.
+
     Attributes:
         init: key -> parameters.
-        apply: (parameters, observations [B, ...]) -> (distribution, values float32 [B]).
-            Whatever is not used of the result (the policy where only values are wanted) is
-            removed by XLA.
+        initial: B -> the carry with which B episodes begin.
+        apply: one step, (parameters, observations [B, ...], carry) -> (distribution, values
+            float32 [B], carry). Whatever is not used of the result (the policy where only values
+            are wanted) is removed by XLA.
+        unroll: T steps, (parameters, observations [T, B, ...], carry, start bool [T, B]) ->
+            (distribution, values), leaves [T, B, ...]. Where `start` is set an episode begins, with
+            the initial carry.
         to_action: raw action [B, ...] -> what the environment takes.
     """
 
     init: Callable[[jax.Array], Any]
-    apply: Callable[[Any, Any], tuple[Any, jax.Array]]
+    initial: Callable[[int], Any]
+    apply: Callable[[Any, Any, Any], tuple[Any, jax.Array, Any]]
+    unroll: Callable[[Any, Any, Any, jax.Array], tuple[Any, jax.Array]]
     to_action: Callable[[jax.Array], jax.Array]
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether there is anything to carry from one step to the next."""
+        return bool(jax.tree.leaves(jax.eval_shape(lambda: self.initial(1))))
 
 
 def split_mask(obs: Any) -> tuple[Any, jax.Array | None]:
@@ -68,38 +82,94 @@ def make_net(
         config: shape of the default network, and kind of continuous head.
         module: your own linen module in place of the default torso. Called with the features
             of a batch (see `featurize`), it returns either features [B, F], and heads are
-            added to it, or the pair (policy outputs [B, num_outputs], values [B]).
+            added to it (and memory before them, if configured), or the pair (policy outputs
+            [B, num_outputs], values [B]).
 
     Raises:
-        ValueError: a module that returns neither, or spaces without a network.
+        ValueError: a module that returns neither, or the pair where memory is configured; spaces
+            without a network.
     """
     head = action_head(action_space, config.continuous)
     example = _zeros(observation_space)
     features, _ = split_mask(featurize(observation_space, example))
-    network = _network(module, features, head, config)
+    module = module or config.torso()
+    gives_features = _gives_features(module, features, head)
+    if config.recurrent:
+        if not gives_features:
+            raise ValueError(
+                f"memory (network.recurrent = {config.recurrent!r}) goes between features and"
+                " heads: the network module must return features [B, F]"
+            )
+        return _recurrent(observation_space, module, features, head, config)
+    if gives_features:
+        network: Any = _with_heads(module, head, config)
+    else:
+        network = _WithFreeParameters(module, head.num_free, config.initial_log_std)
+    return _feed_forward(observation_space, network, features, head)
 
+
+def _feed_forward(space: Any, network: Any, features: Any, head: ActionHead) -> Net:
     def init(key: jax.Array) -> Any:
         return network.init(key, features)
 
-    def apply(params: Any, obs: Any) -> tuple[Any, jax.Array]:
+    def apply(params: Any, obs: Any, carry: Any) -> tuple[Any, jax.Array, Any]:
         _, mask = split_mask(obs)
-        outputs, free, value = network.apply(params, featurize(observation_space, obs))
-        return head.distribution(outputs, free, mask), value
+        outputs, free, value = network.apply(params, featurize(space, obs))
+        return head.distribution(outputs, free, mask), value, carry
 
-    return Net(init, apply, head.to_action)
+    def unroll(params: Any, obs: Any, carry: Any, start: jax.Array) -> tuple[Any, jax.Array]:
+        distribution, value, _ = apply(params, _merge(obs), carry)
+        return _split((distribution, value), start.shape)
+
+    return Net(init, lambda batch: (), apply, unroll, head.to_action)
 
 
-def _network(
-    module: nn.Module | None, features: Any, head: ActionHead, config: NetworkConfig
-) -> Any:
-    if module is None:
-        return _with_heads(config.torso(), head, config)
+def _recurrent(
+    space: Any, torso: nn.Module, features: Any, head: ActionHead, config: NetworkConfig
+) -> Net:
+    memory = config.memory()
+    network: Any = RecurrentActorCritic(
+        torso, memory, head.num_outputs, head.num_free, config.initial_log_std
+    )
+
+    def init(key: jax.Array) -> Any:
+        return network.init(key, features, memory.initial(1), jnp.zeros((1, 1), jnp.bool_))
+
+    def run(params: Any, obs: Any, carry: Any, start: jax.Array) -> tuple[Any, jax.Array, Any]:
+        """Observations and results with time and batch merged, [T * B, ...]."""
+        _, mask = split_mask(obs)
+        outputs, free, value, carry = network.apply(params, featurize(space, obs), carry, start)
+        return head.distribution(outputs, free, mask), value, carry
+
+    def apply(params: Any, obs: Any, carry: Any) -> tuple[Any, jax.Array, Any]:
+        batch = jax.tree.leaves(obs)[0].shape[0]
+        return run(params, obs, carry, jnp.zeros((1, batch), jnp.bool_))
+
+    def unroll(params: Any, obs: Any, carry: Any, start: jax.Array) -> tuple[Any, jax.Array]:
+        distribution, value, _ = run(params, _merge(obs), carry, start)
+        return _split((distribution, value), start.shape)
+
+    return Net(init, memory.initial, apply, unroll, head.to_action)
+
+
+def _merge(tree: Any) -> Any:
+    """[T, B, ...] -> [T * B, ...]."""
+    return jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), tree)
+
+
+def _split(tree: Any, shape: tuple[int, ...]) -> Any:
+    """[T * B, ...] -> [T, B, ...] with `shape` [T, B]."""
+    return jax.tree.map(lambda x: x.reshape((*shape, *x.shape[1:])), tree)
+
+
+def _gives_features(module: nn.Module, features: Any, head: ActionHead) -> bool:
+    """True for a module of features, False for one of the pair; ValueError for any other."""
     out = jax.eval_shape(lambda key: module.init_with_output(key, features)[0], jax.random.key(0))
     if isinstance(out, jax.ShapeDtypeStruct) and out.ndim == 2:
-        return _with_heads(module, head, config)
+        return True
     shapes = [x.shape for x in jax.tree.leaves(out)]
     if shapes == [(1, head.num_outputs), (1,)]:
-        return _WithFreeParameters(module, head.num_free, config.initial_log_std)
+        return False
     raise ValueError(
         f"the network module must return features [B, F] or the pair (policy outputs "
         f"[B, {head.num_outputs}], values [B]); for a batch of 1 it returned {shapes}"

@@ -58,7 +58,7 @@ def test_value_loss_has_one_half_on_both_branches(value, old, target, clip, expe
 
 def test_every_epoch_visits_every_row_once_in_a_new_order():
     config = Config(num_envs=4, num_steps=6, num_epochs=3, num_minibatches=2)
-    rows = np.asarray(op._shuffles(jax.random.key(0), config)).reshape(3, 24)
+    rows = np.asarray(op._shuffles(jax.random.key(0), config, 24)).reshape(3, 24)
     assert rows.dtype == np.int32
     for epoch in rows:
         assert sorted(epoch) == list(range(24))

@@ -30,7 +30,7 @@ def rollout():
 
     def value(obs):
         flat = jnp.asarray(obs).reshape((-1, 2))
-        return np.asarray(net.apply(state.policy.params, flat)[1]).reshape(obs.shape[:-1])
+        return np.asarray(net.apply(state.policy.params, flat, ())[1]).reshape(obs.shape[:-1])
 
     return after, jax.tree.map(np.asarray, trajectory), metrics, value
 

@@ -18,6 +18,7 @@ VALUES = {
     "Probe-Continuous-v1": [1, 1],
     "Probe-Discount-v1": [0.9, 1],
     "Probe-Mask-v1": [1] * 11,
+    "Probe-Memory-v1": [0.9**k for k in (7, 6, 5, 4, 3, 2, 1, 0)] * 2,
     "Probe-MultiDiscrete-v1": [1] * 6,
     "Probe-MultiDiscreteMask-v1": [1] * 21,
     "Probe-Observation-v1": [-1, 1],
@@ -28,10 +29,15 @@ VALUES = {
 ACTIONS = {
     "Probe-Action-v1": [1],
     "Probe-Continuous-v1": [[2, -3], [4, -5]],
+    "Probe-Memory-v1": [0] * 8 + [1] * 8,
     "Probe-MultiDiscrete-v1": [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]],
     "Probe-ObservationAction-v1": [0, 1],
     "Probe-Pytree-v1": [0, 1, 2, 3],
 }
+# Where some action is worse than another; `action_matters` where it is the same in every row.
+MATTERS = {"Probe-Memory-v1": ([False] * 7 + [True]) * 2}
+# The cues that a reset gives, where not all.
+FIRST = {"Probe-Discount-v1": [0], "Probe-Memory-v1": [0, 8]}
 
 
 @pytest.mark.parametrize("env_id", PROBES)
@@ -60,7 +66,8 @@ def test_playing_optimally_from_every_observation_returns_its_value(env_id):
         obs = env.observe(jax.random.key(0), state, None, params)
         total, discount, terminated = 0.0, 1.0, False
         while not terminated and discount > 1e-9:
-            action = env.optimal_action(obs)
+            best = jnp.asarray(env.optimal_actions())[state.cue]
+            action = env.optimal_action(obs) if env.fully_observed else best
             shown = obs
             obs, state, reward, terminated, _ = step(jax.random.key(cue), state, action, params)
             total, discount = total + discount * float(reward), discount * GAMMA
@@ -79,7 +86,7 @@ def test_no_action_beats_the_optimal_one(env_id):
     rewards = reward(cues, actions)
     assert (rewards <= best[:, None]).all()
     worse = (rewards < best[:, None]).any(axis=1)
-    assert (worse == env.action_matters).all()
+    assert (worse == np.asarray(MATTERS.get(env_id, env.action_matters))).all()
 
 
 @pytest.mark.parametrize("env_id", PROBES)
@@ -88,10 +95,8 @@ def test_every_observation_of_the_table_starts_or_follows(env_id):
     keys = jax.random.split(jax.random.key(0), 400)
     obs, states = jax.vmap(env.reset_env, in_axes=(0, None))(keys, params)
     counts = np.bincount(states.cue, minlength=env.num_cues)
-    if env_id == "Probe-Discount-v1":
-        np.testing.assert_array_equal(counts, [400, 0])
-    else:
-        assert counts.min() > 400 / env.num_cues / 3
+    first = FIRST.get(env_id, range(env.num_cues))
+    assert counts[first].min() > 400 / len(first) / 3 and counts[first].sum() == 400
     expected = jax.tree.map(lambda table: table[states.cue], env.observations())
     jax.tree.map(np.testing.assert_array_equal, obs, expected)
 
@@ -164,6 +169,38 @@ def test_ignoring_the_mask_cannot_reach_the_value():
         actions = jax.vmap(space.sample)(jax.random.split(jax.random.key(0), 200))
         reward = jax.vmap(jax.vmap(probe._reward, in_axes=(0, None)), in_axes=(None, 0))
         assert reward(cues, actions).mean(axis=1).max() < 0
+
+
+def test_only_the_memory_probe_shows_the_same_for_different_optima():
+    for env_id in PROBES:
+        env, _ = jaxrl.make(env_id)
+        shown = {
+            tuple(np.concatenate([leaf[i].ravel() for leaf in jax.tree.leaves(env.observations())]))
+            for i in range(env.num_cues)
+        }
+        assert env.fully_observed is (len(shown) == env.num_cues) is (env_id != "Probe-Memory-v1")
+
+
+def test_the_memory_probe_shows_its_bit_once_and_asks_for_it_at_the_end():
+    """An episode of 4 steps, bit 1, wrong and right answer; the answer 1 whatever was shown."""
+    env, params = jaxrl.make("Probe-Memory-v1", length=4)
+    assert params.max_steps_in_episode == 4
+    for bit, last, expected in [(1, 1, 1), (1, 0, -1), (0, 1, -1), (0, 0, 1)]:
+        _, state = env.reset_env(jax.random.key(0), params)
+        state = state.replace(cue=jnp.int32(4 * bit))
+        seen = [env.observe(jax.random.key(0), state, None, params).tolist()]
+        rewards, ends = [], []
+        for action in (1, 0, 1, last):
+            obs, state, reward, terminated, _ = env.step_env(
+                jax.random.key(0), state, jnp.int32(action), params
+            )
+            seen.append(obs.tolist())
+            rewards.append(float(reward))
+            ends.append(bool(terminated))
+        assert seen[:4] == [[2 * bit - 1, 0], [0, 0], [0, 0], [0, 1]]
+        assert rewards == [0, 0, 0, expected] and ends == [False, False, False, True]
+    with pytest.raises(ValueError, match="at least 2 steps"):
+        jaxrl.make("Probe-Memory-v1", length=1)
 
 
 def test_probes_are_environments_with_their_id_as_name():

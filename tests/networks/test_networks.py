@@ -31,7 +31,7 @@ def test_forward_pass_against_numpy():
     net = make_net(Box(-1.0, 1.0, (3,)), Discrete(4), SMALL)
     params = net.init(jax.random.key(0))
     x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
-    policy, value = net.apply(params, jnp.asarray(x))
+    policy, value, _ = net.apply(params, jnp.asarray(x), ())
     p = jax.tree.map(np.asarray, params["params"])
 
     def torso(p, x):
@@ -72,7 +72,7 @@ def test_convolution_is_chosen_for_images_only():
 )
 def test_the_distribution_follows_the_action_space(space, config, kind):
     net = make_net(Box(-1.0, 1.0, (3,)), space, config)
-    policy, value = net.apply(net.init(jax.random.key(0)), jnp.zeros((6, 3)))
+    policy, value, _ = net.apply(net.init(jax.random.key(0)), jnp.zeros((6, 3)), ())
     assert isinstance(policy, kind) and value.shape == (6,)
     action = net.to_action(policy.sample(jax.random.key(1)))
     assert action.shape == (6, *space.shape) and action.dtype == space.dtype
@@ -97,7 +97,7 @@ def test_observations_may_be_pytrees_with_images_choices_and_a_mask():
     assert set(features) == {"image", "pair"}
     assert features["image"].max() == 1.0
     np.testing.assert_array_equal(features["pair"][0], np.eye(5)[[3, 0]])
-    policy, _ = net.apply(net.init(jax.random.key(0)), obs)
+    policy, _, _ = net.apply(net.init(jax.random.key(0)), obs, ())
     np.testing.assert_array_equal(jnp.exp(policy.log_probs)[:, 1::2], np.zeros((2, 2)))
 
 
@@ -127,7 +127,7 @@ def test_a_users_module_of_outputs_and_values_is_taken_whole():
     net = make_net(Box(-1.0, 1.0, (3,)), Box(-1.0, 1.0, (2,)), SMALL, _Pair())
     params = net.init(jax.random.key(0))
     assert _count(params) == (3 * 2 + 2) + (3 + 1) + 2  # and two log standard deviations
-    policy, value = net.apply(params, jnp.zeros((5, 3)))
+    policy, value, _ = net.apply(params, jnp.zeros((5, 3)), ())
     assert isinstance(policy, TanhNormal) and value.shape == (5,)
 
 
