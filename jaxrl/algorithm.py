@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+
+from jaxrl.dtypes import strong
+from jaxrl.shards import EnvShards
 
 
 class Algorithm(NamedTuple):
@@ -19,12 +21,15 @@ class Algorithm(NamedTuple):
         value: (policy, observations [B, ...]) -> estimated values float32 [B], where the
             algorithm has a value function; in units of the normalised reward where rewards are
             normalised.
+        shards: how one run is divided among devices, where the algorithm can be and the
+            configuration says so.
     """
 
     init: Callable[[jax.Array, Any], Any]
     step: Callable[[Any, Any], tuple[Any, dict[str, jax.Array]]]
     act: Callable[[Any, Any, Any, jax.Array | None], tuple[Any, Any]]
     value: Callable[[Any, Any], jax.Array] | None = None
+    shards: EnvShards | None = None
 
 
 class Preset(NamedTuple):
@@ -96,9 +101,4 @@ def canonical(hp: Any) -> Any:
     Python numbers would otherwise be weakly typed in one call and strongly typed after a
     checkpoint, which compiles anew.
     """
-
-    def strong(leaf):
-        leaf = jnp.asarray(leaf)
-        return jax.lax.convert_element_type(leaf, leaf.dtype)
-
-    return jax.tree.map(strong, hp)
+    return strong(hp)

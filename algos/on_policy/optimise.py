@@ -10,8 +10,11 @@ import optax
 from jaxrl.algos.on_policy.rollout import merge_time, observe
 from jaxrl.algos.on_policy.types import Config, Objective, Sample, State, progress
 from jaxrl.networks import Net
+from jaxrl.shards import ALONE, Shards
 
 Optimiser = Callable[[Any], optax.GradientTransformation]
+# (advantages of a minibatch [B], mean over all of it) -> what the objective sees, [B].
+ScaleAdvantage = Callable[[jax.Array, Callable[[jax.Array], jax.Array]], jax.Array]
 
 
 def adam(hp: Any) -> optax.GradientTransformation:
@@ -59,12 +62,13 @@ def value_loss(
 def make_optimise(
     net: Net,
     objective: Objective,
-    scale_advantage: Callable[[jax.Array], jax.Array],
+    scale_advantage: ScaleAdvantage,
     optimiser: Optimiser,
     config: Config,
+    shards: Shards = ALONE,
 ) -> Callable:
     """(key, state, trajectory, advantages, targets, hp) -> (state, metrics)."""
-    loss = _make_loss(net, objective, scale_advantage)
+    loss = _make_loss(net, objective, scale_advantage, shards)
 
     def optimise(key, state, trajectory, advantages, targets, hp):
         batch = merge_time((trajectory, advantages, targets))
@@ -75,25 +79,26 @@ def make_optimise(
             params, optimizer = carry
             minibatch = jax.tree.map(lambda x: x[rows], batch)
             grads, metrics = jax.grad(loss, has_aux=True)(params, state, minibatch, hp)
+            grads = shards.average(grads)
             updates, optimizer = transform.update(grads, optimizer, params)
             params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
             return (params, optimizer), metrics | {"grad_norm": optax.tree.norm(grads)}
 
         carry = (state.policy.params, state.optimizer)
         (params, optimizer), metrics = jax.lax.scan(gradient_step, carry, _shuffles(key, config))
-        kl_last_epoch = jnp.mean(metrics["kl"][-config.num_minibatches :])
+        kl_last_epoch = shards.mean(metrics["kl"][-config.num_minibatches :])
         state = state.replace(
             policy=state.policy.replace(params=params),
             optimizer=optimizer,
             objective=objective.update(hp.objective, state.objective, kl_last_epoch),
         )
-        return state, jax.tree.map(jnp.mean, metrics) | {"lr": lr}
+        return state, shards.average(jax.tree.map(jnp.mean, metrics)) | {"lr": lr}
 
     return optimise
 
 
 def _make_loss(
-    net: Net, objective: Objective, scale_advantage: Callable[[jax.Array], jax.Array]
+    net: Net, objective: Objective, scale_advantage: ScaleAdvantage, shards: Shards
 ) -> Callable[[Any, State, Any, Any], tuple[jax.Array, Any]]:
     """(params, state, minibatch, hp) -> (loss [], metrics)."""
 
@@ -105,7 +110,7 @@ def _make_loss(
         sample = Sample(
             log_prob=distribution.log_prob(trajectory.action),
             old_log_prob=trajectory.log_prob,
-            advantage=scale_advantage(advantage),
+            advantage=scale_advantage(advantage, shards.mean),
             kl=trajectory.distribution.kl(distribution),
             entropy=distribution.entropy(),
             progress=progress(state.update, hp.horizon),
@@ -130,7 +135,7 @@ def _make_loss(
 
 
 def _shuffles(key: jax.Array, config: Config) -> jax.Array:
-    """Row indices of every minibatch, int32 [epochs * minibatches, batch / minibatches]."""
+    """Row indices of every minibatch, int32 [epochs * minibatches, rows of a minibatch]."""
     keys = jax.random.split(key, config.num_epochs)
-    order = jax.vmap(lambda key: jax.random.permutation(key, config.batch_size))(keys)
+    order = jax.vmap(lambda key: jax.random.permutation(key, config.shard_batch))(keys)
     return order.reshape((config.num_epochs * config.num_minibatches, -1))
