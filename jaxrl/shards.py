@@ -62,8 +62,8 @@ class EnvShards(NamedTuple):
 
     Attributes:
         num: shards of a run, at least 2.
-        part: (local, axis) -> (init, step) of `local` consecutive shards, all others of which are on
-            the mesh axis named `axis`; an axis of None where these are all.
+        part: (local, axis) -> (init, step) of `local` consecutive shards; the others are on the
+            mesh axis named `axis`, or there are none if it is None.
         layout: (shared, divided) -> a prefix of the state: `divided` where leaves have a leading
             axis of shards, `shared` where they are the same for all shards.
     """
