@@ -3,7 +3,7 @@
 Both classes have the same methods, so that nothing else asks how many devices there are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,7 +14,13 @@ from jaxrl.parallel import ENV, SEED, fit_rows, gather, padded_rows, place
 
 
 class OneDevice:
-    """Programs as they are."""
+    """Programs as they are.
+
+    Attributes:
+        shape: of the mesh, axis -> number of devices.
+    """
+
+    shape: Mapping[str, int] = {SEED: 1, ENV: 1}
 
     def local(self, algorithm: Algorithm) -> Algorithm:
         """The algorithm as one device runs it."""
@@ -53,6 +59,7 @@ class OnMesh:
             return NamedSharding(mesh, PartitionSpec(*axes))
 
         self._mesh, self._seeds = mesh, seeds
+        self.shape = mesh.shape
         self._shared, self._rows = at(), at(SEED)
         self._states: Any = at(SEED)
         if mesh.shape[ENV] > 1:
@@ -69,7 +76,7 @@ class OnMesh:
         return algorithm._replace(init=init, step=step)
 
     def jit(self, init: Callable, advance: Callable) -> tuple[Any, Any]:
-        """Both under `shard_map`; states stay where they are, metrics are copied to every device."""
+        """Both under `shard_map`; metrics end up whole on every device."""
         rows, states, shared = self._rows, self._states, self._shared
         spread_init = self._shard(init, (rows, shared), states)
         spread_advance = self._shard(advance, (states, shared, shared), (states, rows))

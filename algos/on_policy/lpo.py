@@ -22,8 +22,7 @@ HIDDEN = 128
 
 def zero_drift() -> LPOParameters:
     """The network that adds nothing to PPO's drift."""
-    # Not jnp: making a preset must not start JAX's backend.
-    return LPOParameters(np.zeros((8, HIDDEN), np.float32), np.zeros(HIDDEN, np.float32))
+    return LPOParameters(jnp.zeros((8, HIDDEN), jnp.float32), jnp.zeros(HIDDEN, jnp.float32))
 
 
 def random_drift(key: jax.Array, hidden: int = HIDDEN, scale: float = 1.0) -> LPOParameters:
