@@ -1,4 +1,4 @@
-"""What the platform under JAX needs: one XLA flag, and a compile cache that outlives a process.
+"""What the platform under JAX needs: an XLA flag, CPU devices, a compile cache that outlives us.
 
 **The flag.** On a machine with few cores, XLA:CPU's concurrency-optimised scheduler can hang a
 jitted training that is vmapped over seeds: the process falls asleep in the middle of it. Measured
@@ -6,6 +6,10 @@ on 2 cores with jaxlib 0.10.2: PPO on CartPole over 4 seeds hung in 5 of 5 runs 
 and finished every time with `--xla_cpu_enable_concurrency_optimized_scheduler=false`, at the same
 speed. (No hang was seen in 3 runs with jaxlib 0.11.2.) XLA reads `XLA_FLAGS` once, when the first
 backend starts, so the flag is added on `import jaxrl`.
+
+**CPU devices.** One XLA device runs our small kernels on about one core. So that seeds (or shards
+of environments) can use more, the CPU is divided into several devices, which is only possible
+before the first backend starts.
 
 **The compile cache.** `enable_compilation_cache` is for the command line and the tests; importing
 the package never touches files.
@@ -17,6 +21,7 @@ import warnings
 from pathlib import Path
 
 _SCHEDULER_FLAG = "--xla_cpu_enable_concurrency_optimized_scheduler"
+_DEVICES_FLAG = "--xla_force_host_platform_device_count"
 _CACHE_VARIABLE = "JAXRL_COMPILATION_CACHE"
 _MIN_COMPILE_SECONDS = 0.5
 
@@ -46,6 +51,41 @@ def avoid_cpu_deadlock() -> None:
         RuntimeWarning,
         stacklevel=3,
     )
+
+
+def cpu_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def set_cpu_devices(count: int, replace: bool = True) -> None:
+    """Divides the CPU into `count` JAX devices; other platforms are not touched.
+
+    Does nothing where the user has done so by `XLA_FLAGS`. Warns with `RuntimeWarning` when it is
+    too late, because JAX has started a backend with fewer.
+
+    Args:
+        count: at least 1.
+        replace: also where the user chose a number by `JAX_NUM_CPU_DEVICES`.
+    """
+    import jax
+
+    chosen = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]
+    if _DEVICES_FLAG in _read_flags(os.environ.get("XLA_FLAGS", "")) or chosen == count:
+        return
+    if chosen > 0 and not replace:
+        return
+    if not _backend_started():
+        jax.config.update("jax_num_cpu_devices", count)
+    elif jax.default_backend() == "cpu" and jax.local_device_count() < count:
+        warnings.warn(
+            f"JAX has started with {jax.local_device_count()} CPU devices, so there cannot be"
+            f" {count}; set JAX_NUM_CPU_DEVICES={count}.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path | None:

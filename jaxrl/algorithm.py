@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+
+from jaxrl.dtypes import strong
+from jaxrl.shards import EnvShards
 
 
 def no_carry(batch: int) -> tuple[()]:
@@ -27,6 +29,8 @@ class Algorithm(NamedTuple):
             normalised. `carry` is what `act` would get, and may be left out where it is `()`.
         initial_carry: B -> the carry with which B episodes begin, leaves [B, ...]; `()` for a
             policy without memory. `jaxrl.networks.reset_where` puts it where episodes ended.
+        shards: how one run is divided among devices, where the algorithm can be and the
+            configuration says so.
     """
 
     init: Callable[[jax.Array, Any], Any]
@@ -34,6 +38,7 @@ class Algorithm(NamedTuple):
     act: Callable[[Any, Any, Any, jax.Array | None], tuple[Any, Any]]
     value: Callable[..., jax.Array] | None = None
     initial_carry: Callable[[int], Any] = no_carry
+    shards: EnvShards | None = None
 
 
 class Preset(NamedTuple):
@@ -105,9 +110,4 @@ def canonical(hp: Any) -> Any:
     Python numbers would otherwise be weakly typed in one call and strongly typed after a
     checkpoint, which compiles anew.
     """
-
-    def strong(leaf):
-        leaf = jnp.asarray(leaf)
-        return jax.lax.convert_element_type(leaf, leaf.dtype)
-
-    return jax.tree.map(strong, hp)
+    return strong(hp)

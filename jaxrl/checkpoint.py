@@ -30,6 +30,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.dtypes import is_key
+
 SCHEMA = 1
 MANIFEST = "manifest.json"
 _ARRAYS = "arrays"
@@ -256,15 +258,11 @@ def _named_leaves(state: Any, hp: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _describe(state: Any, hp: Any) -> dict[str, list[Any]]:
     """`Manifest.leaves` of concrete or abstract trees."""
     specs: dict[str, list[Any]] = {}
     for name, leaf in _named_leaves(state, hp):
-        if _is_key(leaf):
+        if is_key(leaf):
             data = jax.eval_shape(jax.random.key_data, leaf)
             specs[name] = [str(data.dtype), list(data.shape), _implementation(leaf)]
         else:
@@ -282,7 +280,7 @@ def _implementation(key: Any) -> str:
 
 def _flatten(state: Any, hp: Any) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, list[Any]]]:
     named = [
-        (name, jax.random.key_data(x) if _is_key(x) else x) for name, x in _named_leaves(state, hp)
+        (name, jax.random.key_data(x) if is_key(x) else x) for name, x in _named_leaves(state, hp)
     ]
     values = jax.device_get([value for _, value in named])
     arrays = {name: np.asarray(value) for (name, _), value in zip(named, values, strict=True)}

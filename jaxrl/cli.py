@@ -108,6 +108,7 @@ def _train(args: list[str]) -> int:
     if len(args) < 2 or args[1].startswith("-") or args[0].startswith("-"):
         raise UsageError("expected: jaxrl train ALGO ENV [options]; see jaxrl train --help")
     name, env_id = args[:2]
+    _start_machine(args[2:])
     spec = registry.algorithm(name)
     if env_id not in registry.environments():
         registry.make(env_id)  # raises, naming the nearest
@@ -124,7 +125,8 @@ def _train(args: list[str]) -> int:
         result = driver.train(run, out, options.overwrite, shown)
     except KeyboardInterrupt:
         return _interrupted(out)
-    _report(result, run)
+    if _is_leader():
+        _report(result, run)
     return 0
 
 
@@ -175,6 +177,7 @@ def _resume(args: list[str]) -> int:
     from jaxrl.options import parse, resume_options
 
     options = parse(resume_options(), args, "jaxrl resume", "Continues a run.")
+    _start_machine(args)
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
@@ -182,6 +185,8 @@ def _resume(args: list[str]) -> int:
         result = driver.resume(options.run, _options(options, ["resume", *args]))
     except KeyboardInterrupt:
         return _interrupted(options.run)
+    if not _is_leader():
+        return 0
     if result is None:
         print(f"{options.run} is finished: nothing to do")
     else:
@@ -259,8 +264,39 @@ def _options(options: Any, words: list[str]) -> Any:
         command=shlex.join(["jaxrl", *words]),
         tensorboard=options.tensorboard,
         progress=not options.no_progress,
-        say=_say,
+        say=_say if _is_leader() else lambda line: None,
+        devices=options.devices,
     )
+
+
+def _start_machine(args: list[str]) -> None:
+    """Devices and processes, as the words of a command say; JAX must not have started.
+
+    To know an algorithm's other options its modules are imported, which starts JAX.
+    """
+    from jaxrl import _platform
+    from jaxrl.options import UsageError, machine_options, parse_some
+
+    machine = parse_some(machine_options(), args)
+    if machine.devices is not None and machine.devices < 1:
+        raise UsageError(f"--devices must be at least 1, got {machine.devices}")
+    several = (machine.coordinator, machine.processes, machine.process_id)
+    if machine.distributed and any(value is not None for value in several):
+        raise UsageError("--distributed finds out by itself what the other options say")
+    if machine.devices is None:
+        _platform.set_cpu_devices(_platform.cpu_cores(), replace=False)
+    else:
+        _platform.set_cpu_devices(machine.devices)
+    if machine.distributed or any(value is not None for value in several):
+        from jaxrl import hosts
+
+        hosts.initialize(*several)
+
+
+def _is_leader() -> bool:
+    from jaxrl import hosts
+
+    return hosts.is_leader()
 
 
 def _compile_cache(use: bool) -> None:

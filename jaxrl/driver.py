@@ -5,6 +5,7 @@ Then a compiled chunk of updates alternates with what needs the host: the check 
 finite, rows for the sinks, checkpoints. Where the chunks end does not change the numbers.
 """
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -18,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl import checkpoint, chunks, registry, run_folder
+from jaxrl import checkpoint, chunks, hosts, parallel, registry, run_folder
 from jaxrl.algorithm import Algorithm, AlgorithmSpec, canonical
 from jaxrl.config import ConfigError, RunConfig, load_config
 from jaxrl.logging import (
@@ -36,6 +37,8 @@ from jaxrl.summary import write_curve, write_summary
 
 # A call of the compiled program lasts about this long: often enough for Ctrl-C and the bar.
 _CHUNK_SECONDS = 0.5
+# In place of the update from which a run goes on.
+_FINISHED = -1
 
 
 class NonFiniteError(RuntimeError):
@@ -92,6 +95,7 @@ class Options:
         progress: show a bar, or lines where there is no terminal.
         say: takes lines for the user.
         chunk: updates of one compiled call; chosen by their duration if None.
+        devices: to use, in each process; all of them if None.
     """
 
     command: str = ""
@@ -99,6 +103,7 @@ class Options:
     progress: bool = True
     say: Callable[[str], None] = warnings.warn
     chunk: int | None = None
+    devices: int | None = None
 
 
 def num_updates(total_steps: int, steps_per_update: int) -> int:
@@ -141,6 +146,9 @@ def train(
 ) -> Result:
     """Trains all seeds of `run` into the folder `out`.
 
+    Where several processes train together (`jaxrl.hosts`), each must call this; only process 0
+    writes.
+
     Args:
         run: what to train.
         out: must not exist, or be empty, unless `overwrite`.
@@ -153,20 +161,26 @@ def train(
     """
     folder = Path(out)
     options = options or Options()
-    run_folder.check_free(folder, overwrite)
+    hosts.on_leader(lambda: run_folder.check_free(folder, overwrite))
     setup = set_up(run)
-    lowered = chunks.lower(setup.algorithm, chunks.seed_keys(run.seed_numbers), setup.hp)
-    folder.mkdir(parents=True, exist_ok=True)
-    with run_folder.locked(folder):
-        run_folder.clear(folder)
-        run_folder.write_json(folder / run_folder.CONFIG, run.to_json())
+    lowered = _lower(setup, options)
+    with contextlib.ExitStack() as held:
+
+        def start() -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(run_folder.locked(folder))
+            run_folder.clear(folder)
+            run_folder.write_json(folder / run_folder.CONFIG, run.to_json())
+
+        hosts.on_leader(start)
         return _train(setup, folder, options, lowered)
 
 
 def resume(out: str | os.PathLike[str], options: Options | None = None) -> Result | None:
     """Continues the run in the folder `out` from its newest good checkpoint.
 
-    The result is the same, bit for bit, as if it had never stopped. None where it had finished.
+    The result is the same, bit for bit, as if it had never stopped; on other devices than before,
+    up to rounding. None where it had finished.
 
     Raises:
         ValueError: not a run folder, its config.json cannot be used, every checkpoint is
@@ -177,19 +191,17 @@ def resume(out: str | os.PathLike[str], options: Options | None = None) -> Resul
     options = options or Options()
     run_folder.require_run(folder)
     setup = set_up(load_config(folder / run_folder.CONFIG))
-    with run_folder.locked(folder):
-        checkpoints = folder / run_folder.CHECKPOINTS
-        if not checkpoint.saved_updates(checkpoints):
-            options.say(f"{folder} has no checkpoint yet: starting again from the beginning")
-            newest, update = None, 0
-        else:
-            newest, manifest = checkpoint.latest_good(checkpoints, options.say)
-            update = manifest.update
-        if update >= setup.num_updates and (folder / run_folder.SUMMARY).exists():
+    with contextlib.ExitStack() as held:
+
+        def find() -> int:
+            held.enter_context(run_folder.locked(folder))
+            return _newest_update(setup, folder, options)
+
+        update = hosts.on_leader(find)
+        if update == _FINISHED:
             return None
-        keys = chunks.seed_keys(setup.run.seed_numbers)
-        lowered = chunks.lower(setup.algorithm, keys, setup.hp)
-        return _train(setup, folder, options, lowered, newest, update)
+        newest = folder / run_folder.CHECKPOINTS / str(update) if update else None
+        return _train(setup, folder, options, _lower(setup, options), newest, update)
 
 
 def load(out: str | os.PathLike[str]) -> Setup:
@@ -205,6 +217,32 @@ def restore(setup: Setup, path: Path) -> tuple[Any, Any]:
     return checkpoint.restore(path, abstract, setup.hp, fingerprint=setup.run.fingerprint())
 
 
+def _newest_update(setup: Setup, folder: Path, options: Options) -> int:
+    """Update of the newest good checkpoint, 0 where none was saved yet, or _FINISHED."""
+    checkpoints = folder / run_folder.CHECKPOINTS
+    if not checkpoint.saved_updates(checkpoints):
+        options.say(f"{folder} has no checkpoint yet: starting again from the beginning")
+        return 0
+    update = checkpoint.latest_good(checkpoints, options.say)[1].update
+    done = update >= setup.num_updates and (folder / run_folder.SUMMARY).exists()
+    return _FINISHED if done else update
+
+
+def _lower(setup: Setup, options: Options) -> chunks.Lowered:
+    """The traced programs, for as many of the devices as the run can use."""
+    run, shards = setup.run, setup.algorithm.shards
+    mesh = parallel.make_mesh(run.seeds, shards.num if shards else 1, options.devices)
+    # Idle parts of a CPU are worth a word only where they were asked for.
+    wanted = options.devices or (jax.local_device_count() if jax.default_backend() != "cpu" else 1)
+    used = mesh.local_mesh.size if mesh else 1
+    if used < wanted:
+        options.say(
+            f"{wanted - used} of {wanted} devices are idle: the numbers of seeds and of"
+            " config.env_shards decide how many a run can use"
+        )
+    return chunks.lower(setup.algorithm, chunks.seed_keys(run.seed_numbers), setup.hp, mesh)
+
+
 def _train(
     setup: Setup,
     folder: Path,
@@ -216,19 +254,22 @@ def _train(
     """Trains from `update` on, whose checkpoint is `newest`, to the end."""
     run = setup.run
     states, hp = (None, setup.hp) if newest is None else restore(setup, newest)
-    rows = cut_metrics(folder / run_folder.METRICS, update)
-    sinks = _Sinks(setup, folder, options, update)
-    recorder = _Recorder(setup, folder, sinks, rows)
+    recorder: _Recorder | _Nobody = _Nobody()
+    if hosts.is_leader():
+        rows = cut_metrics(folder / run_folder.METRICS, update)
+        recorder = _Recorder(setup, folder, _Sinks(setup, folder, options, update), rows)
     try:
         programs = lowered.compile()
         if states is None:
             states = programs.init(chunks.seed_keys(run.seed_numbers), hp)
-        sinks.started()
+        else:
+            states = programs.place(states)
         recorder.started()
-        states = _loop(setup, programs, states, hp, update, recorder, options.chunk)
+        states = _loop(setup, folder, programs, states, hp, update, recorder, options.chunk)
     finally:
-        sinks.close()
-        write_curve(folder, run, recorder.rows)
+        recorder.close()
+    if isinstance(recorder, _Nobody):
+        return Result(folder, states, [], {})
     summary = write_summary(
         folder,
         run,
@@ -238,17 +279,19 @@ def _train(
         run_s=recorder.seconds,
         env_steps=(setup.num_updates - update) * setup.steps_per_update * run.seeds,
         resumed_from=None if newest is None else update,
+        mesh=lowered.where.shape,
     )
     return Result(folder, states, recorder.rows, summary)
 
 
 def _loop(
     setup: Setup,
+    folder: Path,
     programs: chunks.Programs,
     states: Any,
     hp: Any,
     update: int,
-    recorder: "_Recorder",
+    recorder: "_Recorder | _Nobody",
     chunk: int | None,
 ) -> Any:
     """Chunks of updates until the last; each ends where something is to be logged or saved."""
@@ -261,15 +304,16 @@ def _loop(
         states, columns = programs.advance(states, hp, jnp.int32(count))
         metrics = chunks.fetch(columns, count)
         if chunk is None:
-            limit = max(1, int(_CHUNK_SECONDS * count / (time.perf_counter() - start)))
-        _check_finite(metrics, update, run.seed_numbers, states, recorder.checkpoints)
+            seconds = time.perf_counter() - start
+            limit = hosts.from_leader(max(1, int(min(_CHUNK_SECONDS * count / seconds, 1e6))))
+        _check_finite(metrics, update, run.seed_numbers, states, folder / run_folder.CHECKPOINTS)
         update += count
         recorder.add(metrics)
         if update % run.log_every == 0 or update == last:
             recorder.log(update)
         if update % run.checkpoint_every == 0 or update == last:
-            recorder.save(states, hp, update)
-    return states
+            recorder.save(programs.collect(states), hp, update)
+    return programs.collect(states)
 
 
 class _Sinks:
@@ -310,6 +354,7 @@ class _Recorder:
 
     def __init__(self, setup: Setup, folder: Path, sinks: _Sinks, rows: list[dict[str, Any]]):
         self.checkpoints = folder / run_folder.CHECKPOINTS
+        self._folder = folder
         self.rows = rows
         self._setup, self._sinks = setup, sinks
         self._row_window, self._save_window = Window(), Window()
@@ -318,6 +363,7 @@ class _Recorder:
 
     def started(self) -> None:
         """Compilation is over."""
+        self._sinks.started()
         self._start = self._end = time.perf_counter()
 
     @property
@@ -362,6 +408,30 @@ class _Recorder:
         )
         self._end = time.perf_counter()
 
+    def close(self) -> None:
+        """Closes the sinks and draws the curve."""
+        self._sinks.close()
+        write_curve(self._folder, self._setup.run, self.rows)
+
+
+class _Nobody:
+    """Records nothing: the leader does."""
+
+    def started(self) -> None:
+        """Nothing."""
+
+    def add(self, metrics: Metrics) -> None:
+        """Nothing."""
+
+    def log(self, update: int) -> None:
+        """Nothing."""
+
+    def save(self, states: Any, hp: Any, update: int) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
 
 def _check_finite(
     metrics: Metrics, update: int, seeds: range, states: Any, checkpoints: Path
@@ -397,7 +467,7 @@ def _bad(name: str, metrics: Metrics) -> np.ndarray[Any, Any]:
 
 def _bad_leaf(states: Any, column: int) -> str:
     """Path of the first parameter of one seed that is not finite after the chunk."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(states.policy):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(parallel.gather(states.policy)):
         if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf[column]).all():
             return f" ({jax.tree_util.keystr(path)})"
     return ""

@@ -23,50 +23,8 @@ Every environment that `jaxrl.make` returns is a `gymnax.environments.environmen
 Source of the base class: gymnax 1.0 (Lange 2022), https://github.com/RobertTLange/gymnax.
 """
 
-from typing import Any
-
-import jax
-import jax.numpy as jnp
-import numpy as np
 from gymnax.environments.environment import Environment, EnvParams, EnvState
 
+from jaxrl.dtypes import strong, strong_like
+
 __all__ = ["EnvParams", "EnvState", "Environment", "strong", "strong_like"]
-
-_PYTHON_DTYPES = {bool: np.bool_, int: np.int32, float: np.float32}
-
-
-def strong(tree: Any) -> Any:
-    """Returns `tree` with every leaf a strongly typed array.
-
-    Python scalars become bool, int32 or float32 arrays of shape []; arrays and typed keys keep
-    shape and dtype.
-    """
-    return jax.tree.map(_strong_leaf, tree)
-
-
-def strong_like(tree: Any, template: Any) -> Any:
-    """Returns `tree` with every leaf of the dtype that the same leaf of `template` has.
-
-    Raises `TypeError` where that would lose information (float to int, anything to bool), and
-    `ValueError` where the two trees differ in structure.
-    """
-    return jax.tree.map(_leaf_like, tree, template)
-
-
-def _strong_leaf(leaf: Any) -> jax.Array:
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return leaf
-    dtype = _PYTHON_DTYPES.get(type(leaf))
-    array = jnp.asarray(leaf, dtype=dtype)
-    return jax.lax.convert_element_type(array, array.dtype)
-
-
-def _leaf_like(leaf: Any, template: jax.Array) -> jax.Array:
-    array = _strong_leaf(leaf)
-    if array.dtype == template.dtype:
-        return array
-    if not np.can_cast(array.dtype, template.dtype, "same_kind"):
-        raise TypeError(
-            f"a leaf of dtype {array.dtype} cannot become {template.dtype} without loss"
-        )
-    return array.astype(template.dtype)

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxrl.shards import ALONE, Shards
+
 
 class RunningMoments(struct.PyTreeNode):
     """Count, mean and sum of squared deviations of everything seen.
@@ -32,15 +34,16 @@ def init_moments(example: Any) -> RunningMoments:
     return RunningMoments(count=jnp.float32(0), mean=zeros, m2=zeros)
 
 
-def update_moments(moments: RunningMoments, batch: Any) -> RunningMoments:
-    """Adds a batch, a pytree of arrays [B, ...] with one common B."""
-    (size,) = {x.shape[0] for x in jax.tree.leaves(batch)}
+def update_moments(moments: RunningMoments, batch: Any, shards: Shards = ALONE) -> RunningMoments:
+    """Adds a batch, a pytree of arrays [B, ...] with one common B, and those of other shards."""
+    (rows,) = {x.shape[0] for x in jax.tree.leaves(batch)}
+    size = rows * shards.num
     total = moments.count + size
 
     def merge(mean, m2, x):
         x = x.astype(jnp.float32)
-        batch_mean = jnp.mean(x, axis=0)
-        batch_m2 = jnp.sum(jnp.square(x - batch_mean[None]), axis=0)
+        batch_mean = shards.average(jnp.mean(x, axis=0))
+        batch_m2 = shards.total(jnp.sum(jnp.square(x - batch_mean[None]), axis=0))
         delta = batch_mean - mean
         new_mean = mean + delta * (size / total)
         return new_mean, m2 + batch_m2 + jnp.square(delta) * (moments.count * size / total)
@@ -78,9 +81,11 @@ def init_observation_moments(obs: Any) -> RunningMoments:
     return init_moments([x[0] for x in _float_leaves(obs)])
 
 
-def update_observation_moments(moments: RunningMoments, obs: Any) -> RunningMoments:
-    """Adds a batch of observations [B, ...]."""
-    return update_moments(moments, _float_leaves(obs))
+def update_observation_moments(
+    moments: RunningMoments, obs: Any, shards: Shards = ALONE
+) -> RunningMoments:
+    """Adds a batch of observations [B, ...], and those of other shards."""
+    return update_moments(moments, _float_leaves(obs), shards)
 
 
 def standardize_observation(moments: RunningMoments, obs: Any) -> Any:

@@ -55,6 +55,20 @@ def parse(record: type, args: Sequence[str], prog: str, description: str) -> Any
     return parsed
 
 
+def parse_some(record: type, args: Sequence[str]) -> Any:
+    """An instance of `record` from those words of a command line that are its options.
+
+    Raises:
+        UsageError: a value that does not fit.
+    """
+    words = [word for word in args if word not in ("-h", "--help")]
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as errors:
+            return tyro.cli(record, args=words, return_unknown_args=True)[0]
+    except SystemExit:
+        raise UsageError(_unboxed(errors.getvalue())) from None
+
+
 def option_names(record: Any, prefix: str = "--") -> Iterator[str]:
     """Every option of a dataclass, as it is typed: --hp.gae-lambda."""
     for field in dataclasses.fields(record):
@@ -150,6 +164,32 @@ _SHOWN: Any = (
 )
 
 
+_MACHINE: Any = (
+    (
+        "devices",
+        option(
+            int | None,
+            "devices to use, in each process; by default all, on a CPU one for each core",
+            "INT",
+        ),
+        None,
+    ),
+    (
+        "coordinator",
+        option(str | None, "one of several processes: where process 0 listens", "HOST:PORT"),
+        None,
+    ),
+    ("processes", option(int | None, "how many processes there are", "INT"), None),
+    ("process_id", option(int | None, "which of them this is, from 0 on", "INT"), None),
+    ("distributed", option(_Flag, "one of several processes, found out by SLURM or MPI"), False),
+)
+
+
+def machine_options() -> type:
+    """What must be known before JAX starts: devices and processes."""
+    return dataclasses.make_dataclass("Machine", _MACHINE, frozen=True)
+
+
 def train_options(config: Any, hp: Any, total_steps: int) -> type:
     """The options of `jaxrl train`, whose defaults are a preset's."""
     config_type, hp_type = mirror(config, "Config"), mirror(hp, "Hyperparameters")
@@ -170,6 +210,7 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
         ("out", option(Path | None, "run folder; by default runs/ALGO_ENV", "DIR"), None),
         ("overwrite", option(_Flag, "replace an earlier run in DIR"), False),
         *_SHOWN,
+        *_MACHINE,
         (
             "log_every",
             option(int | None, "updates in a logged line; by default 250 lines a run", "INT"),
@@ -189,7 +230,7 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
 
 def resume_options() -> type:
     """The options of `jaxrl resume`."""
-    return dataclasses.make_dataclass("Resume", [_RUN, *_SHOWN], frozen=True)
+    return dataclasses.make_dataclass("Resume", [_RUN, *_SHOWN, *_MACHINE], frozen=True)
 
 
 def evaluate_options() -> type:

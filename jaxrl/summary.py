@@ -44,6 +44,7 @@ def write_summary(
     run_s: float,
     env_steps: int,
     resumed_from: int | None,
+    mesh: Mapping[str, int],
 ) -> dict[str, Any]:
     """Writes summary.json; returns its record.
 
@@ -56,6 +57,7 @@ def write_summary(
         run_s: seconds it trained.
         env_steps: environment steps it made, over all seeds.
         resumed_from: update of the checkpoint it continued, if it did.
+        mesh: axis -> number of devices.
     """
     final = final_returns(rows)
     record = {
@@ -74,6 +76,7 @@ def write_summary(
         "resumed_from_update": resumed_from,
         "commit": commit(),
         "device": device(),
+        "mesh": dict(mesh),
         "versions": versions(),
     }
     run_folder.write_json(folder / run_folder.SUMMARY, record)

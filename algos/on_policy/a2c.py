@@ -37,7 +37,7 @@ SPEC = method(
     summary="Advantage actor-critic (Mnih et al. 2016)",
     objective=a2c,
     hyperparameters=A2CHyperparameters,
-    scale_advantage=lambda advantage: advantage,
+    scale_advantage=lambda advantage, mean: advantage,
     optimiser=rmsprop,
     adjust=_adjust,
 )

@@ -4,6 +4,7 @@ Every method of this family is `on_policy(...)` with its own `objective` and `ad
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxrl.algorithm import Algorithm
-from jaxrl.algos.on_policy.optimise import Optimiser, adam, make_optimise
+from jaxrl.algos.on_policy.optimise import Optimiser, ScaleAdvantage, adam, make_optimise
 from jaxrl.algos.on_policy.rollout import make_rollout, merge_time, observe
 from jaxrl.algos.on_policy.types import (
     Config,
@@ -20,6 +21,7 @@ from jaxrl.algos.on_policy.types import (
     Sample,
     State,
     Trajectory,
+    layout,
     stateless,
 )
 from jaxrl.networks import Net
@@ -29,6 +31,7 @@ from jaxrl.normalization import (
     update_observation_moments,
 )
 from jaxrl.returns import generalized_advantage
+from jaxrl.shards import ALONE, Functions, Shards, divide
 from jaxrl.vector import VecEnv
 
 Advantage = Callable[[Trajectory, Any], tuple[jax.Array, jax.Array]]
@@ -47,9 +50,12 @@ def gae(trajectory: Trajectory, hp: Any) -> tuple[jax.Array, jax.Array]:
     return advantage, advantage + trajectory.value
 
 
-def standardize_minibatch(advantage: jax.Array) -> jax.Array:
-    """(A - mean) / (std + 1e-8) over a minibatch [B]."""
-    return (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
+def standardize_minibatch(
+    advantage: jax.Array, mean: Callable[[jax.Array], jax.Array] = jnp.mean
+) -> jax.Array:
+    """(A - mean) / (std + 1e-8) over a minibatch [B], whose mean may reach over env shards."""
+    centred = advantage - mean(advantage)
+    return centred / (jnp.sqrt(mean(jnp.square(centred))) + 1e-8)
 
 
 def on_policy(
@@ -58,7 +64,7 @@ def on_policy(
     objective: Objective | Callable[[Any, Sample], jax.Array],
     config: Config,
     advantage: Advantage = gae,
-    scale_advantage: Callable[[jax.Array], jax.Array] = standardize_minibatch,
+    scale_advantage: ScaleAdvantage = standardize_minibatch,
     optimiser: Optimiser = adam,
 ) -> Algorithm:
     """An on-policy actor-critic.
@@ -69,7 +75,8 @@ def on_policy(
         objective: (phi, sample) -> loss [B], or an `Objective` with a state.
         config: static configuration.
         advantage: (trajectory, hp) -> (advantages, value targets), float32 [T, N] each.
-        scale_advantage: applied to the advantages of each minibatch.
+        scale_advantage: (advantages [B], mean) -> [B], applied to each minibatch; `mean` averages
+            over all of it, also where env shards have a part of it each.
         optimiser: hp -> gradient transformation without the learning rate.
 
     Returns:
@@ -77,26 +84,14 @@ def on_policy(
         that ended in it (NaN where none did).
     """
     objective = objective if isinstance(objective, Objective) else stateless(objective)
-    venv = VecEnv(env, config.num_envs, config.reset_chunk or None)
-    rollout = make_rollout(venv, net, config)
-    optimise = make_optimise(net, objective, scale_advantage, optimiser, config)
+    venv = VecEnv(env, config.shard_envs, config.reset_chunk or None)
 
-    init = _make_init(venv, net, objective, optimiser, config)
-
-    def step(state: State, hp: Any) -> tuple[State, dict[str, jax.Array]]:
-        key_rollout, key_optimise, key = jax.random.split(state.key, 3)
-        state, trajectory, episodes = rollout(key_rollout, state, hp)
-        advantages, targets = advantage(trajectory, hp)
-        state, losses = optimise(key_optimise, state, trajectory, advantages, targets, hp)
-        observation = state.policy.observation
-        if config.normalize_observation:
-            # After the update: rollout and update must see the same policy.
-            observation = update_observation_moments(observation, merge_time(trajectory.obs))
-        state = state.replace(
-            policy=state.policy.replace(observation=observation), key=key, update=state.update + 1
-        )
-        params = {"param_norm": optax.tree.norm(state.policy.params)}
-        return state, episodes | losses | params | _fit(targets, trajectory.value)
+    def make(shards: Shards) -> Functions:
+        """(init, step) of one env shard."""
+        rollout = make_rollout(venv, net, config, shards)
+        optimise = make_optimise(net, objective, scale_advantage, optimiser, config, shards)
+        init = _make_init(venv, net, objective, optimiser, config, shards)
+        return init, _make_step(rollout, advantage, optimise, config, shards)
 
     def act(policy: Policy, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:
         _check_carry(net, carry)
@@ -108,7 +103,37 @@ def on_policy(
         _check_carry(net, carry)
         return net.apply(policy.params, observe(policy, obs), carry)[1]
 
-    return Algorithm(init, step, act, value, net.initial)
+    if config.env_shards == 1:
+        return Algorithm(*make(ALONE), act, value, net.initial)
+    shards = divide(config.env_shards, make, partial(layout, config))
+    return Algorithm(*shards.part(config.env_shards, None), act, value, net.initial, shards)
+
+
+def _make_step(
+    rollout: Callable, advantage: Advantage, optimise: Callable, config: Config, shards: Shards
+) -> Callable[[State, Any], tuple[State, dict[str, jax.Array]]]:
+    """(state, hp) -> (state, metrics), one update."""
+
+    def step(state: State, hp: Any) -> tuple[State, dict[str, jax.Array]]:
+        key_rollout, key_optimise, key = jax.random.split(state.key, 3)
+        state, trajectory, episodes = rollout(shards.own(key_rollout), state, hp)
+        advantages, targets = advantage(trajectory, hp)
+        state, losses = optimise(
+            shards.own(key_optimise), state, trajectory, advantages, targets, hp
+        )
+        observation = state.policy.observation
+        if config.normalize_observation:
+            # After the update: rollout and update must see the same policy.
+            observation = update_observation_moments(
+                observation, merge_time(trajectory.obs), shards
+            )
+        state = state.replace(
+            policy=state.policy.replace(observation=observation), key=key, update=state.update + 1
+        )
+        params = {"param_norm": optax.tree.norm(state.policy.params)}
+        return state, episodes | losses | params | _fit(targets, trajectory.value, shards)
+
+    return step
 
 
 def _check_carry(net: Net, carry: Any) -> None:
@@ -119,20 +144,25 @@ def _check_carry(net: Net, carry: Any) -> None:
 
 
 def _make_init(
-    venv: VecEnv, net: Net, objective: Objective, optimiser: Optimiser, config: Config
+    venv: VecEnv,
+    net: Net,
+    objective: Objective,
+    optimiser: Optimiser,
+    config: Config,
+    shards: Shards,
 ) -> Callable[[jax.Array, Any], State]:
     """(key, hp) -> the state of a run that has not begun."""
 
     def init(key: jax.Array, hp: Any) -> State:
         key_params, key_env, key = jax.random.split(key, 3)
-        obs, env_state = venv.reset(key_env, hp.env)
+        obs, env_state = venv.reset(shards.own(key_env), hp.env)
         params = net.init(key_params)
         observation: Any = ()
         if config.normalize_observation:
             observation = init_observation_moments(obs)
         reward: Any = ()
         if config.normalize_reward:
-            reward = (init_moments(jnp.float32(0)), jnp.zeros(config.num_envs, jnp.float32))
+            reward = (init_moments(jnp.float32(0)), jnp.zeros(config.shard_envs, jnp.float32))
         return State(
             policy=Policy(params, observation),
             optimizer=optimiser(hp).init(params),
@@ -140,7 +170,7 @@ def _make_init(
             reward=reward,
             env=env_state,
             obs=obs,
-            carry=net.initial(config.num_envs),
+            carry=net.initial(config.shard_envs),
             key=key,
             update=jnp.int32(0),
         )
@@ -148,12 +178,12 @@ def _make_init(
     return init
 
 
-def _fit(targets: jax.Array, value: jax.Array) -> dict[str, jax.Array]:
+def _fit(targets: jax.Array, value: jax.Array, shards: Shards) -> dict[str, jax.Array]:
     """How well the values of the rollout predicted their targets."""
-    variance = jnp.var(targets)
-    unexplained = jnp.var(targets - value) / jnp.maximum(variance, 1e-8)
+    variance = shards.variance(targets)
+    unexplained = shards.variance(targets - value) / jnp.maximum(variance, 1e-8)
     return {
-        "value": jnp.mean(value),
+        "value": shards.mean(value),
         # Without variance in the targets there is nothing to explain.
         "explained_variance": jnp.where(variance > 1e-8, 1.0 - unexplained, 0.0),
     }

@@ -6,7 +6,7 @@ from typing import Any
 from jaxrl.algorithm import Algorithm, AlgorithmSpec
 from jaxrl.algos.on_policy.loop import gae, on_policy, standardize_minibatch
 from jaxrl.algos.on_policy.objectives import Sample
-from jaxrl.algos.on_policy.optimise import Optimiser, adam
+from jaxrl.algos.on_policy.optimise import Optimiser, ScaleAdvantage, adam
 from jaxrl.algos.on_policy.presets import preset_for
 from jaxrl.algos.on_policy.types import Config, Hyperparameters, Objective, validate
 from jaxrl.networks import make_net
@@ -18,7 +18,7 @@ def method(
     objective: Objective | Callable[[Any, Sample], Any],
     hyperparameters: type[Hyperparameters],
     config: type[Config] = Config,
-    scale_advantage: Callable[[Any], Any] = standardize_minibatch,
+    scale_advantage: ScaleAdvantage = standardize_minibatch,
     optimiser: Optimiser = adam,
     adjust: Callable[[Config, Any], tuple[Config, Any]] = lambda config, hp: (config, hp),
     load_objective: Callable[[Any], Any] | None = None,

@@ -37,7 +37,7 @@ def make_minibatches(net: Net, config: Config) -> Minibatches:
 
 
 def _steps(net: Net, config: Config) -> Minibatches:
-    """Rows are the N * T steps in any order."""
+    """Rows are a shard's steps in any order."""
 
     def select(batch: Any, rows: jax.Array) -> Any:
         return jax.tree.map(lambda x: x[rows], batch)
@@ -47,11 +47,11 @@ def _steps(net: Net, config: Config) -> Minibatches:
         distribution, value, _ = net.apply(policy.params, observe(policy, obs), ())
         return minibatch, distribution, value
 
-    return Minibatches(config.batch_size, merge_time, select, evaluate)
+    return Minibatches(config.shard_batch, merge_time, select, evaluate)
 
 
 def _sequences(net: Net, config: Config) -> Minibatches:
-    """Rows are the N environments, each with its T steps in order.
+    """Rows are a shard's environments, each with its T steps in order.
 
     Every gradient step runs the network from the carry with which the rollout began. It was made
     by the parameters of earlier updates and is not made again, and no gradient flows into it:
@@ -59,10 +59,10 @@ def _sequences(net: Net, config: Config) -> Minibatches:
     Kapturowski et al. 2019, R2D2; CleanRL, PureJaxRL). Episodes that begin within the rollout begin
     with the initial carry, which is never stale.
     """
-    num_envs, count = config.num_envs, config.num_minibatches
+    num_envs, count = config.shard_envs, config.num_minibatches
     if num_envs % count:
         raise ValueError(
-            "minibatches of a recurrent policy are whole environments: config.num_envs = "
+            "minibatches of a recurrent policy are whole environments: a shard's num_envs = "
             f"{num_envs} does not divide into config.num_minibatches = {count}"
         )
 

@@ -11,8 +11,11 @@ from jaxrl.algos.on_policy.minibatches import Minibatches, make_minibatches
 from jaxrl.algos.on_policy.types import Config, Objective, Sample, State, progress
 from jaxrl.networks import Net
 from jaxrl.permutation import permutations
+from jaxrl.shards import ALONE, Shards
 
 Optimiser = Callable[[Any], optax.GradientTransformation]
+# (advantages of a minibatch [B], mean over all of it) -> what the objective sees, [B].
+ScaleAdvantage = Callable[[jax.Array, Callable[[jax.Array], jax.Array]], jax.Array]
 
 
 def adam(hp: Any) -> optax.GradientTransformation:
@@ -60,13 +63,14 @@ def value_loss(
 def make_optimise(
     net: Net,
     objective: Objective,
-    scale_advantage: Callable[[jax.Array], jax.Array],
+    scale_advantage: ScaleAdvantage,
     optimiser: Optimiser,
     config: Config,
+    shards: Shards = ALONE,
 ) -> Callable:
     """(key, state, trajectory, advantages, targets, hp) -> (state, metrics)."""
     minibatches = make_minibatches(net, config)
-    loss = _make_loss(minibatches, objective, scale_advantage)
+    loss = _make_loss(minibatches, objective, scale_advantage, shards)
 
     def optimise(key, state, trajectory, advantages, targets, hp):
         batch = minibatches.arrange((trajectory, advantages, targets))
@@ -77,6 +81,7 @@ def make_optimise(
             params, optimizer = carry
             minibatch = minibatches.select(batch, rows)
             grads, metrics = jax.grad(loss, has_aux=True)(params, state, minibatch, hp)
+            grads = shards.average(grads)
             updates, optimizer = transform.update(grads, optimizer, params)
             params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
             return (params, optimizer), metrics | {"grad_norm": optax.tree.norm(grads)}
@@ -84,13 +89,13 @@ def make_optimise(
         carry = (state.policy.params, state.optimizer)
         shuffles = _shuffles(key, config, minibatches.num_rows)
         (params, optimizer), metrics = jax.lax.scan(gradient_step, carry, shuffles)
-        kl_last_epoch = jnp.mean(metrics["kl"][-config.num_minibatches :])
+        kl_last_epoch = shards.mean(metrics["kl"][-config.num_minibatches :])
         state = state.replace(
             policy=state.policy.replace(params=params),
             optimizer=optimizer,
             objective=objective.update(hp.objective, state.objective, kl_last_epoch),
         )
-        return state, jax.tree.map(jnp.mean, metrics) | {"lr": lr}
+        return state, shards.average(jax.tree.map(jnp.mean, metrics)) | {"lr": lr}
 
     return optimise
 
@@ -98,7 +103,8 @@ def make_optimise(
 def _make_loss(
     minibatches: Minibatches,
     objective: Objective,
-    scale_advantage: Callable[[jax.Array], jax.Array],
+    scale_advantage: ScaleAdvantage,
+    shards: Shards,
 ) -> Callable[[Any, State, Any, Any], tuple[jax.Array, Any]]:
     """(params, state, minibatch, hp) -> (loss [], metrics)."""
 
@@ -109,7 +115,7 @@ def _make_loss(
         sample = Sample(
             log_prob=distribution.log_prob(trajectory.action),
             old_log_prob=trajectory.log_prob,
-            advantage=scale_advantage(advantage),
+            advantage=scale_advantage(advantage, shards.mean),
             kl=trajectory.distribution.kl(distribution),
             entropy=distribution.entropy(),
             progress=progress(state.update, hp.horizon),

@@ -10,6 +10,7 @@ from jaxrl.algos.on_policy.types import Config, Policy, State, Trajectory
 from jaxrl.networks import Net, reset_where
 from jaxrl.normalization import standard_deviation, standardize_observation, update_moments
 from jaxrl.returns import discounted_sums, next_values
+from jaxrl.shards import ALONE, Shards
 from jaxrl.vector import VecEnv
 
 
@@ -25,7 +26,7 @@ def merge_time(tree: Any) -> Any:
     return jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), tree)
 
 
-def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
+def make_rollout(venv: VecEnv, net: Net, config: Config, shards: Shards = ALONE) -> Callable:
     """(key, state, hp) -> (state, trajectory, episode metrics), over `config.num_steps` steps."""
 
     def rollout(key: jax.Array, state: State, hp: Any) -> tuple[State, Trajectory, Any]:
@@ -54,13 +55,13 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
             return (next_obs, env_state, carry), (transition, ended)
 
         keys = jax.random.split(key, config.num_steps)
-        fresh = net.initial(config.num_envs)
+        fresh = net.initial(config.shard_envs)
         loop = (state.obs, state.env, state.carry)
         (obs, env_state, carry), (transition, ended) = jax.lax.scan(env_step, loop, keys)
         old_obs, action, log_prob, value, final_value, reward, distribution = transition
         terminated, truncated = ended["terminated"], ended["truncated"]
         cut = terminated | truncated
-        reward_state, reward = _normalize_reward(state.reward, reward, cut, hp.gamma)
+        reward_state, reward = _normalize_reward(state.reward, reward, cut, hp.gamma, shards)
         trajectory = Trajectory(
             obs=old_obs,
             action=action,
@@ -73,29 +74,31 @@ def make_rollout(venv: VecEnv, net: Net, config: Config) -> Callable:
             carry=state.carry,
         )
         state = state.replace(obs=obs, env=env_state, carry=carry, reward=reward_state)
-        return state, trajectory, _episode_metrics(cut, ended["return"], ended["length"])
+        return state, trajectory, _episode_metrics(cut, ended["return"], ended["length"], shards)
 
     return rollout
 
 
 def _normalize_reward(
-    state: Any, reward: jax.Array, ended: jax.Array, gamma: jax.Array | float
+    state: Any, reward: jax.Array, ended: jax.Array, gamma: jax.Array | float, shards: Shards
 ) -> tuple[Any, jax.Array]:
     """Divides rewards [T, N] by the running deviation of discounted reward sums, if configured."""
     if state == ():
         return state, reward
     moments, start = state
     sums, carry = discounted_sums(reward, ended, start, gamma)
-    moments = update_moments(moments, merge_time(sums))
+    moments = update_moments(moments, merge_time(sums), shards)
     return (moments, carry), reward / standard_deviation(moments)
 
 
-def _episode_metrics(ended: jax.Array, total: jax.Array, length: jax.Array) -> dict[str, jax.Array]:
+def _episode_metrics(
+    ended: jax.Array, total: jax.Array, length: jax.Array, shards: Shards
+) -> dict[str, jax.Array]:
     """Means over the episodes that ended, NaN where none did."""
-    count = jnp.sum(ended, dtype=jnp.int32)
+    count = shards.total(jnp.sum(ended, dtype=jnp.int32))
 
     def mean(x):
-        x_sum = jnp.sum(jnp.where(ended, x.astype(jnp.float32), 0.0))
+        x_sum = shards.total(jnp.sum(jnp.where(ended, x.astype(jnp.float32), 0.0)))
         return jnp.where(count > 0, x_sum / count.astype(jnp.float32), jnp.nan)
 
     return {"episode_return": mean(total), "episode_length": mean(length), "episodes": count}

@@ -25,6 +25,8 @@ class Config:
         normalize_observation: standardise float observations by running moments.
         normalize_reward: divide rewards by the running deviation of discounted reward sums.
         reset_chunk: initial states computed at once; 0 chooses.
+        env_shards: parts into which the environments are divided, so that up to as many devices
+            can share a run. Each draws for itself; gradients, moments and metrics are of all.
         network: shape of the default network.
     """
 
@@ -35,6 +37,7 @@ class Config:
     normalize_observation: bool = False
     normalize_reward: bool = False
     reset_chunk: int = 0
+    env_shards: int = 1
     network: NetworkConfig = NetworkConfig()
 
     @property
@@ -42,9 +45,20 @@ class Config:
         """Environment steps of one update, N * T."""
         return self.num_envs * self.num_steps
 
+    @property
+    def shard_envs(self) -> int:
+        """Environments of a shard."""
+        return self.num_envs // self.env_shards
+
+    @property
+    def shard_batch(self) -> int:
+        """Environment steps of a shard in one update."""
+        return self.shard_envs * self.num_steps
+
     def __post_init__(self):
         """Raises ValueError for sizes that cannot be run."""
-        for name in ("num_envs", "num_steps", "num_epochs", "num_minibatches"):
+        counts = ("num_envs", "num_steps", "num_epochs", "num_minibatches", "env_shards")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"config.{name} must be at least 1, got {getattr(self, name)}")
         if self.batch_size % self.num_minibatches:
@@ -52,8 +66,19 @@ class Config:
                 f"a batch of num_envs * num_steps = {self.num_envs} * {self.num_steps} = "
                 f"{self.batch_size} does not divide into num_minibatches = {self.num_minibatches}"
             )
-        if not 0 <= self.reset_chunk <= self.num_envs:
-            raise ValueError(f"config.reset_chunk must be in [0, num_envs], got {self.reset_chunk}")
+        if self.num_envs % self.env_shards:
+            raise ValueError(
+                f"num_envs = {self.num_envs} does not divide into env_shards = {self.env_shards}"
+            )
+        if self.shard_batch % self.num_minibatches:
+            raise ValueError(
+                f"a shard of {self.shard_envs} environments and num_steps = {self.num_steps}"
+                f" does not divide into num_minibatches = {self.num_minibatches}"
+            )
+        if not 0 <= self.reset_chunk <= self.shard_envs:
+            raise ValueError(
+                f"config.reset_chunk must be in [0, num_envs / env_shards], got {self.reset_chunk}"
+            )
 
 
 class Hyperparameters(struct.PyTreeNode):
@@ -173,6 +198,9 @@ class Policy(struct.PyTreeNode):
 class State(struct.PyTreeNode):
     """Everything a run is: a checkpoint of it resumes bit for bit.
 
+    With `config.env_shards` = E > 1 what belongs to the environments has a leading axis E and
+    N / E environments in each, see `layout`.
+
     Attributes:
         policy: network parameters and observation moments.
         optimizer: optax state.
@@ -195,6 +223,21 @@ class State(struct.PyTreeNode):
     carry: Any
     key: jax.Array
     update: jax.Array
+
+
+def layout(config: Config, shared: Any, divided: Any) -> State:
+    """A prefix of `State`: what env shards share, and what each has of its own."""
+    return State(
+        policy=shared,
+        optimizer=shared,
+        objective=shared,
+        reward=(shared, divided) if config.normalize_reward else (),
+        env=divided,
+        obs=divided,
+        carry=divided,
+        key=shared,
+        update=shared,
+    )
 
 
 def progress(update: jax.Array, horizon: jax.Array | float) -> jax.Array:
