@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 
 from jaxrl import checkpoint, chunks, driver, run_folder
@@ -92,15 +93,20 @@ def test_interrupted_anywhere(monkeypatch, tmp_path, lines, uninterrupted, updat
     assert len(lines) == (0 if saved else 1)
 
 
-def test_ppo_with_normalisation_of_two_seeds(monkeypatch, tmp_path, lines):
-    whole = driver.train(tiny_ppo(), tmp_path / "whole", options=lines.options())
+@pytest.mark.parametrize("recurrent", ["", "gru"])
+def test_ppo_with_normalisation_of_two_seeds(monkeypatch, tmp_path, lines, recurrent):
+    config = tiny_ppo().config
+    network = dataclasses.replace(config.network, recurrent=recurrent, recurrent_size=4)
+    run = tiny_ppo(config=dataclasses.replace(config, network=network))
+    whole = driver.train(run, tmp_path / "whole", options=lines.options())
     folder = tmp_path / "stopped"
     with monkeypatch.context() as patch:
         stop_after(patch, 5)
         with pytest.raises(KeyboardInterrupt):
-            driver.train(tiny_ppo(), folder, options=lines.options(chunk=1))
+            driver.train(run, folder, options=lines.options(chunk=1))
     assert checkpoint.saved_updates(folder / "checkpoints") == [3]
     result = resume(folder, lines.options())
+    assert bool(jax.tree.leaves(result.states.carry)) is bool(recurrent)
     assert_equal_runs(folder, result.states, whole)
 
 

@@ -1,6 +1,7 @@
 """Recurrent policies in the on-policy loop: exact carries in rollouts, and tasks of memory."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,11 @@ import jaxrl
 from jaxrl import registry
 from jaxrl.algorithm import canonical, train
 from jaxrl.algos.on_policy import ppo
-from jaxrl.algos.on_policy.rollout import make_rollout
+from jaxrl.algos.on_policy.rollout import make_rollout, observe
 from jaxrl.algos.on_policy.types import Config
 from jaxrl.evaluation import evaluate
 from jaxrl.networks import NetworkConfig, make_net
+from jaxrl.normalization import RunningMoments
 from jaxrl.parallel import map_seeds
 from jaxrl.vector import VecEnv
 from tests.toy_envs import CostlyReset, CounterParams
@@ -27,6 +29,12 @@ CONFIG = Config(
     num_minibatches=1,
     network=NetworkConfig(hidden=(8,), activation="relu", recurrent="gru", recurrent_size=4),
 )
+
+# These programs run for less time than they compile, which takes half as long unoptimised.
+_OPTIONS: dict[str, int | bool] = {"xla_backend_optimization_level": 0}
+if jax.__version_info__ < (0, 11):  # the flag is gone since
+    _OPTIONS["xla_cpu_use_fusion_emitters"] = False
+_jit = functools.partial(jax.jit, compiler_options=_OPTIONS)
 
 
 def _with(recurrent, **changes):
@@ -41,12 +49,16 @@ def _net(config):
 @pytest.fixture(scope="module", params=["gru", "lru"])
 def rollouts(request):
     """Two rollouts, the second from the carry of the first; episodes of 4 to 6 steps, limit 5."""
-    config = _with(request.param)
+    config = _with(request.param, normalize_observation=True)
     net = _net(config)
     algo = ppo.SPEC.make(ENV, PARAMS, config)
     hp = canonical(ppo.PPOHyperparameters(env=PARAMS))
-    state = jax.jit(algo.init)(jax.random.key(0), hp)
-    run = jax.jit(make_rollout(VecEnv(ENV, config.num_envs, 2), net, config))
+    state = _jit(algo.init)(jax.random.key(0), hp)
+    # The environment's identity is of the order of 3e4: raw, it would drown all memory.
+    mean, deviation = jnp.asarray([2.0, 3e4]), jnp.asarray([2.0, 2e4])
+    moments = RunningMoments(jnp.float32(1), [mean], [jnp.square(deviation)])
+    state = state.replace(policy=state.policy.replace(observation=moments))
+    run = _jit(make_rollout(VecEnv(ENV, config.num_envs, 2), net, config))
     middle, first, _ = run(jax.random.key(1), state, hp)
     after, second, _ = run(jax.random.key(2), middle, hp)
     return net, state, (first, second), middle, after
@@ -55,29 +67,30 @@ def rollouts(request):
 def test_carries_of_a_rollout_by_a_loop_over_environments(rollouts):
     """Step by step in Python: a fresh carry after each end, the old one for the final value."""
     net, state, trajectories, middle, after = rollouts
-    params, fresh, step = state.policy.params, net.initial(1), jax.jit(net.apply)
+    fresh, params = net.initial(1), state.policy.params
+    step = jax.jit(lambda obs, carry: net.apply(params, observe(state.policy, obs), carry))
     kinds = {"terminated": 0, "truncated": 0, "mistakes": 0}
     for row in range(CONFIG.num_envs):
         carry = fresh
         for trajectory, end in zip(trajectories, (middle, after), strict=True):
             for t in range(CONFIG.num_steps):
                 obs = trajectory.obs[t, row][None]
-                policy, value, carry = step(params, obs, carry)
+                policy, value, carry = step(obs, carry)
                 np.testing.assert_allclose(trajectory.value[t, row], value[0], rtol=1e-4)
                 log_prob = policy.log_prob(trajectory.action[t, row][None])
                 np.testing.assert_allclose(trajectory.log_prob[t, row], log_prob[0], rtol=1e-4)
                 v_tp1 = trajectory.v_tp1[t, row]
                 if not trajectory.ended[t, row]:
                     following = trajectory.obs[t + 1, row] if t + 1 < 20 else end.obs[row]
-                    expected = step(params, following[None], carry)[1][0]
+                    expected = step(following[None], carry)[1][0]
                     np.testing.assert_allclose(v_tp1, expected, rtol=1e-4)
                     continue
                 final = obs + jnp.asarray([[1.0, 0.0]])  # one step later in the same episode
                 if v_tp1 != 0:
                     kinds["truncated"] += 1
-                    expected = step(params, final, carry)[1][0]
+                    expected = step(final, carry)[1][0]
                     np.testing.assert_allclose(v_tp1, expected, rtol=1e-4)
-                    forgotten = step(params, final, fresh)[1][0]
+                    forgotten = step(final, fresh)[1][0]
                     kinds["mistakes"] += bool(abs(forgotten - expected) > 1e-2 * abs(expected))
                 else:
                     kinds["terminated"] += 1
@@ -105,7 +118,7 @@ def test_first_minibatch_sees_the_policy_that_acted(recurrent):
     algo = ppo.SPEC.make(ENV, PARAMS, config)
     hp = canonical(ppo.PPOHyperparameters(env=PARAMS, lr=1e-2))
     keys = jax.random.split(jax.random.key(0), 2)[jnp.asarray([0, 0, 1])]
-    states, metrics = jax.jit(jax.vmap(train(algo, 4), in_axes=(0, None)))(keys, hp)
+    states, metrics = _jit(jax.vmap(train(algo, 4), in_axes=(0, None)))(keys, hp)
     np.testing.assert_allclose(metrics["approx_kl"], np.zeros((3, 4)), atol=1e-9)
     np.testing.assert_allclose(metrics["kl"], np.zeros((3, 4)), atol=1e-6)
     states = states.replace(key=())
@@ -148,7 +161,7 @@ def _solve(recurrent, env_id, **overrides):
         )
     )
     keys = jax.random.split(jax.random.key(0), 2)
-    program = jax.jit(map_seeds(lambda key: train(algo, UPDATES)(key, hp)[0].policy, "cpu"))
+    program = _jit(map_seeds(lambda key: train(algo, UPDATES)(key, hp)[0].policy, "cpu"))
     policies = program(keys)
     return env, env_params, algo, [jax.tree.map(lambda x, i=i: x[i], policies) for i in range(2)]
 
