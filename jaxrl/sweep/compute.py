@@ -92,6 +92,7 @@ class _Work:
         self._earlier = {
             finished[index]["program"]["rows"] for index in found.indices if index in finished
         }
+        self._made = {"commit": commit(), "device": device(), "versions": versions()}
         # Results of the rows of points of which not all seeds are computed yet.
         self._pending: list[Any] = []
 
@@ -151,8 +152,7 @@ class _Work:
             rows, self._pending = self._pending[: self._seeds], self._pending[self._seeds :]
             index = self._group.indices[self._todo[place]]
             record = self._record(index, [row for row, _ in rows])
-            record["program"] = {"rows": program.rows, "device": device(), "versions": versions()}
-            record["commit"] = commit()
+            record["program"] = {"rows": program.rows, **self._made}
             record["compile_s"] = round(compile_s, 3)
             record["run_s"] = round(sum(seconds for _, seconds in rows), 3)
             plan.save_point(self._folder, index, record)

@@ -4,8 +4,9 @@ A job is a slice of the points of one program. It writes the files of its points
 folder, which all machines must see, exactly as a sweep in one process does; merging is reading
 them. A job that is stopped and started again skips what it had finished.
 
-submitit pickles the call of a job (a folder and some numbers) into `jobs/`; nothing of ours reads
-a pickle.
+A job is a new process: an environment or algorithm that a script registered by hand is not known
+to it. submitit pickles the call of a job (a folder and some numbers) into `jobs/`; nothing of ours
+reads a pickle.
 """
 
 import dataclasses

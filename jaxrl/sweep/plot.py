@@ -16,7 +16,7 @@ from jaxrl.sweep.table import Line, SweepResult, numbers
 # More curves than this cannot be told apart.
 _CURVES = 8
 _PANELS = 3
-_COLOUR = "#1f6f8b"
+_OTHERS = "#b0b0b0"
 
 
 def draw(result: SweepResult, path: Path) -> None:
@@ -49,12 +49,11 @@ def draw(result: SweepResult, path: Path) -> None:
 
 
 def _curves(axes: Any, result: SweepResult) -> None:
-    from matplotlib import colormaps
     from matplotlib.ticker import EngFormatter
 
-    shown = result.table[:_CURVES]
-    colours = colormaps["viridis"](np.linspace(0.0, 0.9, len(shown)))
-    for line, colour in zip(shown, colours, strict=True):
+    colours = _colours(result)
+    for line in result.table[:_CURVES]:
+        colour = colours[line.point]
         record = result.records[line.point]
         steps = np.array(record["curve"]["env_steps"])
         returns = np.array([numbers(row) for row in record["curve"]["return"]])
@@ -84,7 +83,10 @@ def _scores(axes: Any, result: SweepResult, name: str) -> None:
     low = np.array([line.iqm - line.low if math.isfinite(line.low) else 0.0 for line in lines])
     high = np.array([line.high - line.iqm for line in lines])
     error = np.maximum(np.array([low, high]), 0.0)
-    axes.errorbar(places, middle, error, fmt="o", color=_COLOUR, alpha=0.75, capsize=2, ms=4)
+    colours = _colours(result)
+    for line, place, y, lengths in zip(lines, places, middle, error.T, strict=True):
+        colour = colours.get(line.point, _OTHERS)
+        axes.errorbar(place, y, lengths[:, None], fmt="o", color=colour, capsize=2, ms=4)
     if not numeric:
         kinds = sorted(set(map(short, values)))
         axes.set_xticks(range(len(kinds)), kinds)
@@ -95,6 +97,14 @@ def _scores(axes: Any, result: SweepResult, name: str) -> None:
     failed = len(result.table) - len(lines)
     if failed:
         axes.set_title(f"{failed} points without a score", fontsize=9)
+
+
+def _colours(result: SweepResult) -> dict[int, Any]:
+    """The colour of each point that has a curve."""
+    from matplotlib import colormaps
+
+    shown = [line.point for line in result.table[:_CURVES]]
+    return dict(zip(shown, colormaps["viridis"](np.linspace(0.0, 0.9, len(shown))), strict=True))
 
 
 def _places(values: Sequence[Any], numeric: bool) -> Sequence[Any]:
