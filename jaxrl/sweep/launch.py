@@ -114,8 +114,7 @@ class Launch:
             say(f"jobs {first + 1} to {first + len(started)} of {len(slices)} are running")
             failed = [job for job in running if job.exception() is not None]
             if failed:
-                reason = str(failed[0].exception()).strip().splitlines()[-1].strip("- ")
-                log = failed[0].paths.stderr
+                reason, log = _reason(failed[0].exception()), failed[0].paths.stderr
                 raise LaunchError(
                     f"{len(failed)} of {len(started)} jobs failed: {reason}; see {log}"
                 )
@@ -179,6 +178,14 @@ def _map(executor: Any, folder: Path, slices: Sequence[Sequence[int]], limits: L
     local = type(executor).__name__ == "LocalExecutor"
     task = Task(limits, os.environ.get("CUDA_VISIBLE_DEVICES"), local)
     return executor.map_array(task, [str(folder)] * len(slices), [list(s) for s in slices])
+
+
+def _reason(error: Any) -> str:
+    """The last line of the trace in submitit's message: between two rules, if there is one."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    rules = [place for place, line in enumerate(lines) if line.startswith("-----")]
+    trace = lines[rules[0] + 1 : rules[1]] if len(rules) > 1 else lines[:1]
+    return next((line for line in reversed(trace) if line), "it left no message")
 
 
 def _ids(jobs: Sequence[str]) -> str:

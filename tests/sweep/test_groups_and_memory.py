@@ -30,6 +30,11 @@ def test_numbers_share_a_program_and_static_settings_do_not():
         np.testing.assert_array_equal(g.hps.horizon, [updates, updates])
 
 
+def test_static_settings_that_leave_the_number_of_updates_are_programs_of_their_own():
+    found = groups_of("CartPole-v1", {"config.network.activation": ["tanh", "relu"]})
+    assert [g.indices for g in found] == [(0,), (1,)]
+
+
 def test_environment_parameters_are_arguments_unless_the_policy_is_built_for_them():
     # The bounds of CartPole's observation follow x_threshold, but no network looks at them.
     (found,) = groups_of("CartPole-v1", {"hp.env.x_threshold": [1.0, 2.4]})

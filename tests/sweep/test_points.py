@@ -70,7 +70,8 @@ def test_grids_multiply_and_each_draw_meets_each_grid_point():
 def test_a_draw_depends_on_seed_name_and_number_only():
     few, more = draws("hp.gamma=0.9:0.99", 3), draws("hp.gamma=0.9:0.99", 5)
     assert list(few) == list(more[:3])
-    both = expand(TABLE, {"hp.lr": [1e-3]}, {"hp.gae_lambda": "0:1", "hp.gamma": "0.9:0.99"}, 3)
+    ranges = {"hp.gae_lambda": "0.9:0.99", "hp.gamma": "0.9:0.99"}
+    both = expand(TABLE, {"hp.lr": [1e-3]}, ranges, 3)
     assert [p["hp.gamma"] for p in both] == list(few)
     assert not set(few) & set(draws("hp.gamma=0.9:0.99", 5, sample_seed=1))
     # Two axes of one range are not the same draws.
