@@ -107,7 +107,7 @@ def run_sweep(
         limits=Limits(memory_gib, points_per_chunk),
         launch=launch,
         say=say,
-        command=shlex.join(sys.argv),
+        command=shlex.join(["python", *sys.argv]),
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 
+import jax
 import numpy as np
 import pytest
 
@@ -126,6 +127,18 @@ def test_how_points_are_cut_into_calls_changes_no_number(whole, tmp_path, points
     assert f"calls of {rows} seeds" in lines[0]
     # On a CPU rows run one after another: to the bit.
     assert numbers_of(result.folder) == numbers_of(whole.folder)
+
+
+def test_side_by_side_as_on_an_accelerator_gives_the_same_up_to_rounding(
+    whole, tmp_path, monkeypatch
+):
+    from jaxrl.sweep import compute, programs
+
+    monkeypatch.setattr(programs, "map_seeds", jax.vmap)
+    monkeypatch.setattr(compute.jax, "default_backend", lambda: "gpu")
+    result, lines = sweep(tmp_path / "sweep")
+    assert "4 points x 4 seeds in 1 calls of 16 seeds" in lines[0]
+    np.testing.assert_allclose(result.scores(), whole.scores(), rtol=1e-4)
 
 
 def test_a_call_smaller_than_a_point_pads_its_last_call(whole, tmp_path, monkeypatch):
