@@ -53,8 +53,8 @@ class SweepResult(NamedTuple):
         folder: that holds it.
         plan: what it trains.
         table: a line for each finished point, best first.
-        records: the finished points' files by index; see README.md of the sweep's folder format
-            in `jaxrl.sweep.plan`.
+        records: what the files of the finished points say, by index: per-episode returns, learning
+            curves, seconds.
         missing: indices of the points that are not finished.
     """
 
