@@ -2,7 +2,7 @@
 
 from jaxrl.sweep.launch import Launch
 from jaxrl.sweep.points import Range
-from jaxrl.sweep.run import run_sweep
+from jaxrl.sweep.run import make_plan, run_sweep
 from jaxrl.sweep.table import SweepResult
 
-__all__ = ["Launch", "Range", "SweepResult", "run_sweep"]
+__all__ = ["Launch", "Range", "SweepResult", "make_plan", "run_sweep"]

@@ -26,23 +26,13 @@ def run_sweep(
     algorithm: str,
     env: str,
     *,
-    grid: Mapping[str, Sequence[Any]] | None = None,
-    random: Mapping[str, Any] | None = None,
-    samples: int | None = None,
-    sample_seed: int = 0,
-    fixed: Mapping[str, Any] | None = None,
-    env_overrides: Mapping[str, Any] | None = None,
-    seeds: int = 4,
-    seed: int = 0,
-    total_steps: int | None = None,
-    episodes: int = EPISODES,
-    greedy: bool = False,
     out: str | Path | None = None,
     overwrite: bool = False,
     memory_gib: float | None = None,
     points_per_chunk: int | None = None,
     launch: Launch | None = None,
     say: Callable[[str], None] | None = None,
+    **settings: Any,
 ) -> SweepResult:
     """Trains every point with every seed, evaluates it, and says which is best.
 
@@ -52,25 +42,13 @@ def run_sweep(
     Args:
         algorithm: name in the registry.
         env: environment id.
-        grid: values by name, `{"hp.lr": [1e-4, 1e-3]}`; several names make their product.
-        random: ranges by name, `{"hp.gamma": (0.95, 0.999)}` or `Range(1e-4, 1e-2, log=True)` or
-            "log:1e-4:1e-2"; every point of the grid is combined with every draw.
-        samples: draws of the random axes, 4 by default.
-        sample_seed: of the draws.
-        fixed: other settings of all points, by name; what is not named is the preset's.
-        env_overrides: parameters or constructor arguments of the environment.
-        seeds: number of seeds of each point: `seed`, `seed + 1`, ...
-        seed: the first of them.
-        total_steps: environment steps of each seed; the preset's by default.
-        episodes: evaluation episodes of each seed's final policy, whose mean return is its score;
-            0 scores by the training return of the last tenth of the updates.
-        greedy: evaluate with the likeliest action instead of a draw.
         out: the sweep folder, `runs/sweep_ALGO_ENV` by default.
         overwrite: remove what an earlier sweep left in `out`.
         memory_gib: memory a program may use; by default 80% of what the device has free.
         points_per_chunk: most points between two savings; see `jaxrl.sweep.compute.Limits`.
         launch: how jobs are started; None computes in this process.
         say: takes lines about progress; none are shown by default.
+        **settings: what to sweep, see `make_plan`: `grid`, `random`, `seeds`, `total_steps`, ...
 
     Returns:
         The table, best point first, and everything that was recorded. Points may be missing where
@@ -81,9 +59,70 @@ def run_sweep(
             written; or `out` holds something else.
         RuntimeError: not even one seed fits into memory, or a launcher's job failed.
     """
-    spec = registry.algorithm(algorithm)
-    preset = spec.preset(env)
-    base = RunConfig(
+    sweep = make_plan(algorithm, env, **settings)
+    return run_plan(
+        sweep,
+        Path(out) if out is not None else default_folder(sweep),
+        overwrite=overwrite,
+        limits=Limits(memory_gib, points_per_chunk),
+        launch=launch,
+        say=say,
+        command=shlex.join(["python", *sys.argv]),
+    )
+
+
+def make_plan(
+    algorithm: str,
+    env: str,
+    *,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    random: Mapping[str, Any] | None = None,
+    samples: int | None = None,
+    sample_seed: int = 0,
+    fixed: Mapping[str, Any] | None = None,
+    episodes: int = EPISODES,
+    greedy: bool = False,
+    **run: Any,
+) -> Plan:
+    """The plan of a sweep.
+
+    Args:
+        algorithm: name in the registry.
+        env: environment id.
+        grid: values by name, `{"hp.lr": [1e-4, 1e-3]}`; several names make their product.
+        random: ranges by name, `{"hp.gamma": (0.95, 0.999)}` or `Range(1e-4, 1e-2, log=True)` or
+            "log:1e-4:1e-2"; every point of the grid is combined with every draw.
+        samples: draws of the random axes, 4 by default.
+        sample_seed: of the draws.
+        fixed: other settings of all points, by name; what is not named is the preset's.
+        episodes: evaluation episodes of each seed's final policy, whose mean return is its score;
+            0 scores by the training return of the last tenth of the updates.
+        greedy: evaluate with the likeliest action instead of a draw.
+        **run: `seeds` (4), `seed` (0, the first of them), `total_steps` of each seed (the
+            preset's), and `env_overrides`, parameters or constructor arguments by name.
+
+    Raises:
+        ValueError: an unknown name, or a value that does not fit.
+    """
+    base = _base(algorithm, env, **run)
+    table = kinds(base)
+    named = {known(name, table): value for name, value in (fixed or {}).items()}
+    base = assign(base, {name: checked(table[name], v, name) for name, v in named.items()})
+    points = expand(table, grid or {}, random or {}, samples, sample_seed)
+    return Plan(base, tuple(points), episodes, greedy)
+
+
+def _base(
+    algorithm: str,
+    env: str,
+    *,
+    seeds: int = 4,
+    seed: int = 0,
+    total_steps: int | None = None,
+    env_overrides: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    preset = registry.algorithm(algorithm).preset(env)
+    return RunConfig(
         algorithm=algorithm,
         env=env,
         env_overrides=tuple(sorted((env_overrides or {}).items())),
@@ -94,20 +133,6 @@ def run_sweep(
         hp=preset.hp,
         log_every=1,
         checkpoint_every=1,
-    )
-    table = kinds(base)
-    named = {known(name, table): value for name, value in (fixed or {}).items()}
-    base = assign(base, {name: checked(table[name], v, name) for name, v in named.items()})
-    points = expand(table, grid or {}, random or {}, samples, sample_seed)
-    sweep = Plan(base, tuple(points), episodes, greedy)
-    return run_plan(
-        sweep,
-        Path(out) if out is not None else default_folder(sweep),
-        overwrite=overwrite,
-        limits=Limits(memory_gib, points_per_chunk),
-        launch=launch,
-        say=say,
-        command=shlex.join(["python", *sys.argv]),
     )
 
 
