@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jaxrl.evaluation import evaluate as evaluate
     from jaxrl.parallel import map_seeds as map_seeds
     from jaxrl.registry import make as make
+    from jaxrl.sweep.run import run_sweep as run_sweep
     from jaxrl.vector import VecEnv as VecEnv
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ _EXPORTS = {
     "evaluate": "jaxrl.evaluation",
     "make": "jaxrl.registry",
     "map_seeds": "jaxrl.parallel",
+    "run_sweep": "jaxrl.sweep.run",
     "train": "jaxrl.algorithm",
 }
 _SUBMODULES = ("registry", "spaces")
@@ -53,6 +55,7 @@ __all__ = [
     "make",
     "map_seeds",
     "registry",
+    "run_sweep",
     "spaces",
     "train",
 ]

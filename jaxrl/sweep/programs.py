@@ -1,0 +1,169 @@
+"""One compiled program for the points and seeds of a group: train, then play whole episodes."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.algorithm import train
+from jaxrl.driver import Setup
+from jaxrl.evaluation import Episodes, evaluate
+from jaxrl.logging import EPISODE_METRICS
+from jaxrl.parallel import map_seeds
+from jaxrl.sweep import memory
+
+# Most points of a learning curve.
+CURVE = 256
+# The training score is over this last part of the updates, as in a run's summary.json.
+FINAL_PART = 0.1
+# Evaluation episodes are those of `jaxrl evaluate --seed 0`.
+_EVALUATION_SEED = 0
+
+Metrics = dict[str, jax.Array]
+
+
+class Row(NamedTuple):
+    """What is kept of one seed of one point.
+
+    Attributes:
+        curve: mean training return over the episodes that ended in each part of the updates,
+            float32 [C], NaN where none ended; see `curve_updates`.
+        final: the same over the last tenth of the updates, float32 [].
+        nonfinite_update: the first update, from 1 on, with a metric that is not finite, or the
+            last one if only the final parameters are not; 0 for a sound run; int32 [].
+        episodes: of the final policy, or None.
+    """
+
+    curve: jax.Array
+    final: jax.Array
+    nonfinite_update: jax.Array
+    episodes: Episodes | None
+
+
+class Program(NamedTuple):
+    """A compiled program.
+
+    Attributes:
+        call: (keys [rows], hps with leaves [rows, ...]) -> `Row` with leaves [rows, ...].
+        rows: how many it computes at once.
+        compile_s: seconds of tracing and compiling, of those programs too that were only measured.
+        bytes: memory of a call.
+    """
+
+    call: Callable[[jax.Array, Any], Row]
+    rows: int
+    compile_s: float
+    bytes: int
+
+
+def curve_updates(num_updates: int) -> np.ndarray[Any, Any]:
+    """The last update, from 1 on, of each part of the learning curve, int [C], C <= 256."""
+    parts = min(num_updates, CURVE)
+    return np.searchsorted(_parts(num_updates), np.arange(parts), side="right")
+
+
+def row_function(setup: Setup, episodes: int, greedy: bool) -> Callable[[jax.Array, Any], Row]:
+    """Training of one seed, and its evaluation, as a pure function (key, hp) -> `Row`.
+
+    The seed is trained as `jaxrl train` does and evaluated as `jaxrl evaluate` does, up to
+    rounding: compiled another way, floating point operations may be ordered otherwise.
+    """
+    run = train(setup.algorithm, setup.num_updates)
+
+    def row(key: jax.Array, hp: Any) -> Row:
+        state, metrics = run(key, hp)
+        played = None
+        if episodes:
+            key_play = jax.random.fold_in(key, _EVALUATION_SEED)
+            act = setup.algorithm.act
+            played = evaluate(setup.env, hp.env, act, state.policy, key_play, episodes, greedy)
+        parts = _parts(setup.num_updates)
+        updates = np.arange(1, setup.num_updates + 1)
+        last = (updates <= setup.num_updates * (1 - FINAL_PART)).astype(np.int32)
+        learnt = (state.policy, getattr(state, "optimizer", ()))
+        return Row(
+            curve=_episode_mean(metrics, parts, int(parts[-1]) + 1),
+            final=_episode_mean(metrics, last, 2)[0],
+            nonfinite_update=_nonfinite_update(metrics, learnt),
+            episodes=played,
+        )
+
+    return row
+
+
+def compile_program(
+    row: Callable[[jax.Array, Any], Row],
+    keys: jax.Array,
+    hps: Any,
+    *,
+    unit: int,
+    wanted: int,
+    limit: int,
+) -> Program:
+    """Compiles `row` over as many rows as are wanted and fit.
+
+    Args:
+        row: see `row_function`.
+        keys: of all rows, [total].
+        hps: of all rows, leaves [total, ...].
+        unit: rows of one point.
+        wanted: most rows of one call, at most total.
+        limit: bytes of memory.
+
+    Raises:
+        SweepMemoryError: not even one row fits.
+    """
+    start = time.perf_counter()
+    mapped = jax.jit(map_seeds(row))
+    compiled: dict[int, Any] = {}
+
+    def measure(rows: int) -> int:
+        if rows not in compiled:
+            args = jax.tree.map(lambda x: x[np.arange(rows) % len(keys)], (keys, hps))
+            compiled[rows] = mapped.lower(*args).compile()
+        return memory.program_bytes(compiled[rows])
+
+    rows = memory.choose_rows(wanted, unit, limit, measure)
+    size = measure(rows)
+    return Program(compiled[rows], rows, time.perf_counter() - start, size)
+
+
+def _parts(num_updates: int) -> np.ndarray[Any, Any]:
+    """The part of the learning curve of each update, int32 [num_updates]."""
+    parts = min(num_updates, CURVE)
+    return (np.arange(num_updates, dtype=np.int64) * parts // num_updates).astype(np.int32)
+
+
+def _episode_mean(metrics: Metrics, parts: np.ndarray[Any, Any], count: int) -> jax.Array:
+    """Mean return over the episodes of each part, float32 [count]; NaN where none ended."""
+    values = metrics.get("episode_return")
+    if values is None:
+        return jnp.full(count, jnp.nan, jnp.float32)
+    weights = metrics.get("episodes", jnp.isfinite(values)).astype(jnp.float32)
+    sums = jnp.where(weights > 0, values, 0.0) * weights
+    total = jax.ops.segment_sum(weights, parts, count)
+    mean = jax.ops.segment_sum(sums, parts, count) / jnp.maximum(total, 1.0)
+    return jnp.where(total > 0, mean, jnp.nan)
+
+
+def _nonfinite_update(metrics: Metrics, learnt: Any) -> jax.Array:
+    """Where `jaxrl train` would have stopped; see `Row`."""
+    bad = [_bad(name, metrics) for name in metrics]
+    anywhere = jnp.stack([jnp.asarray(b) for b in bad]).any(axis=0)
+    leaves = [x for x in jax.tree.leaves(learnt) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    sound = jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves] or [jnp.bool_(True)]).all()
+    at_end = jnp.where(sound, 0, len(anywhere)).astype(jnp.int32)
+    first = jnp.argmax(anywhere).astype(jnp.int32) + 1
+    return jnp.where(anywhere.any(), first, at_end)
+
+
+def _bad(name: str, metrics: Metrics) -> jax.Array:
+    values = metrics[name]
+    if name not in EPISODE_METRICS:
+        return ~jnp.isfinite(values)
+    if "episodes" in metrics:
+        return ~jnp.isfinite(values) & (metrics["episodes"] > 0)
+    return jnp.isinf(values)
