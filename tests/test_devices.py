@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -181,13 +182,14 @@ def two_processes(words, fake_folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
+    cache = {name: value for name, value in os.environ.items() if "CACHE" in name}
     children = []
     for i in range(2):
         machine = ["--coordinator", address, "--processes", "2", "--process-id", str(i)]
         argument = json.dumps([words, machine, str(fake_folder)])
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, argument],
-            env=clean_environment({"JAX_PLATFORMS": "cpu"}),
+            env=clean_environment({"JAX_PLATFORMS": "cpu", **cache}),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
