@@ -326,16 +326,24 @@ def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> N
 
     # Orbax refuses arrays without elements; their shape in the manifest says all there is to say.
     filled = {name: array for name, array in arrays.items() if array.size}
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as writer:
+    with _checkpointer() as writer:
         writer.save(folder.absolute(), args=ocp.args.PyTreeSave(filled))
 
 
 def _read_arrays(folder: Path) -> Mapping[str, Any]:
-    import orbax.checkpoint as ocp
-
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+    with _checkpointer() as reader:
         arrays: Mapping[str, Any] = reader.restore(folder.absolute())
     return arrays
+
+
+def _checkpointer() -> Any:
+    """Orbax for this process alone: it would wait for the others, which do not come."""
+    import orbax.checkpoint as ocp
+
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me})
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _files(folder: Path) -> list[str]:

@@ -169,6 +169,8 @@ def gather(tree: Tree) -> Tree:
     if apart:
         whole = NamedSharding(leaves[apart[0]].sharding.mesh, PartitionSpec())
         copies = jax.jit(lambda parts: parts, out_shardings=whole)([leaves[i] for i in apart])
+        # Processes must not be in different programs when they talk to each other.
+        jax.block_until_ready(copies)
         for i, copy in zip(apart, copies, strict=True):
             leaves[i] = copy.addressable_data(0)
     return jax.tree.unflatten(structure, leaves)

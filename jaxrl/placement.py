@@ -44,7 +44,11 @@ class OneDevice:
 
     def place(self, states: Any) -> Any:
         """States from anywhere, put where `advance` wants them."""
-        return states
+
+        def here(x: jax.Array) -> jax.Array:
+            return x if len(x.sharding.device_set) == 1 else jax.device_put(x, jax.devices()[0])
+
+        return jax.tree.map(here, states)
 
     def collect(self, states: Any) -> Any:
         """States as this process, like all, can read them; every process must call it."""

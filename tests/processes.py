@@ -19,6 +19,12 @@ _NOT_INHERITED = (
 )
 
 
+def clean_environment(env: Mapping[str, str], path: Path = ROOT) -> dict[str, str]:
+    """What a user's process would inherit, with `path` importable and `env` added."""
+    clean = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    return clean | {"PYTHONPATH": str(path)} | dict(env)
+
+
 def run_python(
     code: str,
     *,
@@ -33,10 +39,9 @@ def run_python(
         AssertionError: the process failed; the message has its output.
         subprocess.TimeoutExpired: it took longer than `timeout` seconds and was killed.
     """
-    clean = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=clean | {"PYTHONPATH": str(path)} | dict(env or {}),
+        env=clean_environment(env or {}, path),
         cwd=cwd,
         timeout=timeout,
         capture_output=True,
