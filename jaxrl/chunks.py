@@ -18,7 +18,8 @@ from jaxrl.parallel import map_seeds
 
 # Most updates of one call.
 CAPACITY = 64
-# Metric added to the algorithm's: whether `state.policy` and `state.optimizer` are all finite.
+# Metric added to the algorithm's, unless it has it itself: whether `state.policy` and
+# `state.optimizer` are all finite.
 FINITE = "finite_parameters"
 
 
@@ -87,7 +88,7 @@ def fetch(metrics: dict[str, jax.Array], count: int) -> dict[str, np.ndarray[Any
 
 
 def _init(algorithm: Algorithm, keys: jax.Array, hp: Any) -> Any:
-    return map_seeds(lambda key: _strong(algorithm.init(key, hp)))(keys)
+    return map_seeds(lambda key: strong(algorithm.init(key, hp)))(keys)
 
 
 def _advance(algorithm: Algorithm, state: Any, hp: Any, count: jax.Array) -> tuple[Any, Any]:
@@ -102,19 +103,20 @@ def _advance(algorithm: Algorithm, state: Any, hp: Any, count: jax.Array) -> tup
         state, buffer = carry
         state, metrics = algorithm.step(state, hp)
         learnt = (state.policy, getattr(state, "optimizer", ()))
-        metrics = {**metrics, FINITE: _all_finite(learnt)}
+        metrics = {FINITE: all_finite(learnt), **metrics}
         buffer = {name: column.at[index].set(metrics[name]) for name, column in buffer.items()}
-        return _strong(state), buffer
+        return strong(state), buffer
 
     return jax.lax.fori_loop(jnp.int32(0), count, body, (state, buffer))
 
 
-def _all_finite(tree: Any) -> jax.Array:
+def all_finite(tree: Any) -> jax.Array:
+    """Whether every floating-point number of a pytree is finite, bool []."""
     leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
     return jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves] or [jnp.bool_(True)]).all()
 
 
-def _strong(tree: Any) -> Any:
+def strong(tree: Any) -> Any:
     """Weakly typed leaves made strong: a restored state has none, and must fit the program."""
 
     def strong(leaf: jax.Array) -> jax.Array:

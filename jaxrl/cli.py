@@ -119,13 +119,11 @@ def _train(args: list[str]) -> int:
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
-    shown = _options(options, ["train", *args])
-    try:
-        result = driver.train(run, out, options.overwrite, shown)
-    except KeyboardInterrupt:
-        return _interrupted(out)
-    _report(result, run)
-    return 0
+    def begin(shown: Any) -> int:
+        _report(driver.train(run, out, options.overwrite, shown), run)
+        return 0
+
+    return _to_the_end(begin, out, _options(options, ["train", *args]))
 
 
 def _run_config(spec: Any, env_id: str, preset: Any, options: Any) -> "RunConfig":
@@ -154,6 +152,7 @@ def _run_config(spec: Any, env_id: str, preset: Any, options: Any) -> "RunConfig
         log_every=log_every,
         checkpoint_every=checkpoint_every,
         keep_last=options.keep_last,
+        on_nonfinite=options.on_nonfinite,
     )
 
 
@@ -178,15 +177,39 @@ def _resume(args: list[str]) -> int:
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
+    def begin(shown: Any) -> int:
+        result = driver.resume(options.run, shown, options.on_nonfinite)
+        if result is None:
+            print(f"{options.run} is finished: nothing to do")
+        else:
+            _report(result, driver.load(options.run).run)
+        return 0
+
+    return _to_the_end(begin, options.run, _options(options, ["resume", *args]))
+
+
+def _to_the_end(begin: Callable[[Any], int], folder: Path, shown: Any) -> int:
+    """Trains; whatever stops it on the way, the user is told how to go on from there."""
+    from jaxrl.run_folder import CONFIG, WriteError
+    from jaxrl.signals import EXIT_TERMINATED, Terminated, termination
+
+    def going_on() -> str:
+        started = (folder / CONFIG).exists()
+        return f"; continue with: jaxrl resume {folder}" if started else ""
+
     try:
-        result = driver.resume(options.run, _options(options, ["resume", *args]))
+        with termination(f"terminated; continue with: jaxrl resume {folder}") as stop:
+            shown.stop = stop
+            return begin(shown)
     except KeyboardInterrupt:
-        return _interrupted(options.run)
-    if result is None:
-        print(f"{options.run} is finished: nothing to do")
-    else:
-        _report(result, driver.load(options.run).run)
-    return 0
+        _say(f"interrupted{going_on()}")
+        return _INTERRUPTED
+    except Terminated:
+        _say(f"terminated{going_on()}")
+        return EXIT_TERMINATED
+    except WriteError as error:
+        _say(f"error: {error}{going_on()}")
+        return _ERROR
 
 
 def _evaluate(args: list[str]) -> int:
@@ -270,14 +293,6 @@ def _compile_cache(use: bool) -> None:
         _platform.enable_compilation_cache()
     else:
         _platform.disable_compilation_cache()
-
-
-def _interrupted(folder: Path) -> int:
-    from jaxrl.run_folder import CONFIG
-
-    started = (folder / CONFIG).exists()
-    _say(f"interrupted; continue with: jaxrl resume {folder}" if started else "interrupted")
-    return _INTERRUPTED
 
 
 def _say(line: str) -> None:

@@ -5,24 +5,23 @@ Then a compiled chunk of updates alternates with what needs the host: the check 
 finite, rows for the sinks, checkpoints. Where the chunks end does not change the numbers.
 """
 
+import contextlib
 import dataclasses
 import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl import checkpoint, chunks, registry, run_folder
+from jaxrl import checkpoint, chunks, nonfinite, registry, run_folder
 from jaxrl.algorithm import Algorithm, AlgorithmSpec, canonical
-from jaxrl.config import ConfigError, RunConfig, load_config
+from jaxrl.config import FREEZE_SEED, STOP, ConfigError, RunConfig, load_config
 from jaxrl.logging import (
-    EPISODE_METRICS,
     JsonLines,
     Metrics,
     Progress,
@@ -32,14 +31,12 @@ from jaxrl.logging import (
     Window,
     cut_metrics,
 )
+from jaxrl.nonfinite import NonFiniteError as NonFiniteError
+from jaxrl.signals import Stop, Terminated
 from jaxrl.summary import write_curve, write_summary
 
 # A call of the compiled program lasts about this long: often enough for Ctrl-C and the bar.
 _CHUNK_SECONDS = 0.5
-
-
-class NonFiniteError(RuntimeError):
-    """A loss, a metric or a parameter is no longer finite; names update, seed and metric."""
 
 
 class Setup(NamedTuple):
@@ -92,6 +89,7 @@ class Options:
         progress: show a bar, or lines where there is no terminal.
         say: takes lines for the user.
         chunk: updates of one compiled call; chosen by their duration if None.
+        stop: looked at between chunks, see `jaxrl.signals`.
     """
 
     command: str = ""
@@ -99,6 +97,7 @@ class Options:
     progress: bool = True
     say: Callable[[str], None] = warnings.warn
     chunk: int | None = None
+    stop: Stop = dataclasses.field(default_factory=Stop)
 
 
 def num_updates(total_steps: int, steps_per_update: int) -> int:
@@ -127,6 +126,8 @@ def set_up(run: RunConfig) -> Setup:
         raise ConfigError(f"{run.env} has no parameter 'env_id'")
     env, env_params = registry.make(run.env, **overrides)
     algorithm = spec.make(env, env_params, run.config)
+    if run.on_nonfinite == FREEZE_SEED:
+        algorithm = nonfinite.freezing(algorithm)
     hp = run.hp.replace(env=env_params)
     if math.isinf(hp.horizon):
         hp = hp.replace(horizon=float(count))
@@ -150,6 +151,8 @@ def train(
     Raises:
         ValueError: the configuration or the folder cannot be used; nothing was written.
         NonFiniteError: training diverged; the last good checkpoint is left.
+        WriteError: the disk is full, for example; earlier checkpoints are left.
+        Terminated: `options.stop` was requested; a checkpoint was saved after the last chunk.
     """
     folder = Path(out)
     options = options or Options()
@@ -157,39 +160,55 @@ def train(
     setup = set_up(run)
     lowered = chunks.lower(setup.algorithm, chunks.seed_keys(run.seed_numbers), setup.hp)
     folder.mkdir(parents=True, exist_ok=True)
-    with run_folder.locked(folder):
+    with run_folder.locked(folder) as still_there:
         run_folder.clear(folder)
         run_folder.write_json(folder / run_folder.CONFIG, run.to_json())
-        return _train(setup, folder, options, lowered)
+        return _train(setup, folder, options, lowered, still_there=still_there)
 
 
-def resume(out: str | os.PathLike[str], options: Options | None = None) -> Result | None:
+def resume(
+    out: str | os.PathLike[str],
+    options: Options | None = None,
+    on_nonfinite: str | None = None,
+) -> Result | None:
     """Continues the run in the folder `out` from its newest good checkpoint.
 
     The result is the same, bit for bit, as if it had never stopped. None where it had finished.
 
+    Args:
+        out: the run folder.
+        options: how the run is shown.
+        on_nonfinite: the run goes on under this instead of what its config.json says, which is
+            changed; a run that stopped at a seed that diverged goes on without that seed.
+
     Raises:
         ValueError: not a run folder, its config.json cannot be used, every checkpoint is
             damaged, or the checkpoint is of another configuration.
-        NonFiniteError: see `train`.
+        NonFiniteError, WriteError, Terminated: see `train`.
     """
     folder = Path(out)
     options = options or Options()
     run_folder.require_run(folder)
-    setup = set_up(load_config(folder / run_folder.CONFIG))
-    with run_folder.locked(folder):
+    saved = load_config(folder / run_folder.CONFIG)
+    run = dataclasses.replace(saved, on_nonfinite=on_nonfinite or saved.on_nonfinite)
+    setup = set_up(run)
+    with run_folder.locked(folder) as still_there:
         checkpoints = folder / run_folder.CHECKPOINTS
+        newest: tuple[Path, checkpoint.Manifest] | None = None
         if not checkpoint.saved_updates(checkpoints):
             options.say(f"{folder} has no checkpoint yet: starting again from the beginning")
-            newest, update = None, 0
         else:
-            newest, manifest = checkpoint.latest_good(checkpoints, options.say)
-            update = manifest.update
-        if update >= setup.num_updates and (folder / run_folder.SUMMARY).exists():
-            return None
-        keys = chunks.seed_keys(setup.run.seed_numbers)
+            newest = checkpoint.latest_good(checkpoints, options.say)
+            done = newest[1].update >= setup.num_updates
+            if done and (folder / run_folder.SUMMARY).exists():
+                return None
+        if run.on_nonfinite != saved.on_nonfinite:
+            if newest:
+                restore(setup, newest[0])  # raises where a frozen seed cannot go on
+            run_folder.write_json(folder / run_folder.CONFIG, run.to_json())
+        keys = chunks.seed_keys(run.seed_numbers)
         lowered = chunks.lower(setup.algorithm, keys, setup.hp)
-        return _train(setup, folder, options, lowered, newest, update)
+        return _train(setup, folder, options, lowered, newest, still_there)
 
 
 def load(out: str | os.PathLike[str]) -> Setup:
@@ -200,9 +219,14 @@ def load(out: str | os.PathLike[str]) -> Setup:
 
 def restore(setup: Setup, path: Path) -> tuple[Any, Any]:
     """(states of all seeds, hp) of a checkpoint; CheckpointError where it does not fit `setup`."""
-    keys = chunks.seed_keys(setup.run.seed_numbers)
+    run = setup.run
+    policy = checkpoint.read_manifest(path).config.get("on_nonfinite", STOP)
+    if policy != run.on_nonfinite:  # the states have another form
+        setup = set_up(dataclasses.replace(run, on_nonfinite=policy))
+    keys = chunks.seed_keys(run.seed_numbers)
     abstract = chunks.abstract_states(setup.algorithm, keys, setup.hp)
-    return checkpoint.restore(path, abstract, setup.hp, fingerprint=setup.run.fingerprint())
+    states, hp = checkpoint.restore(path, abstract, setup.hp, fingerprint=run.fingerprint())
+    return nonfinite.convert(states, policy, run.on_nonfinite, run.seed_numbers), hp
 
 
 def _train(
@@ -210,36 +234,37 @@ def _train(
     folder: Path,
     options: Options,
     lowered: chunks.Lowered,
-    newest: Path | None = None,
-    update: int = 0,
+    newest: tuple[Path, checkpoint.Manifest] | None = None,
+    still_there: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Trains from `update` on, whose checkpoint is `newest`, to the end."""
-    run = setup.run
-    states, hp = (None, setup.hp) if newest is None else restore(setup, newest)
+    """Trains to the end, from the checkpoint `newest` if there is one."""
+    run, update = setup.run, newest[1].update if newest else 0
+    states, hp = restore(setup, newest[0]) if newest else (None, setup.hp)
     rows = cut_metrics(folder / run_folder.METRICS, update)
     sinks = _Sinks(setup, folder, options, update)
-    recorder = _Recorder(setup, folder, sinks, rows)
-    try:
+    recorder = _Recorder(setup, folder, sinks, rows, still_there)
+    if newest and newest[1].interim:
+        recorder.resume(newest[1].interim)
+    watch = nonfinite.Watch(run, recorder.checkpoints, options.say)
+    with _curve_at_the_end(folder, run, rows), sinks:
         programs = lowered.compile()
         if states is None:
             states = programs.init(chunks.seed_keys(run.seed_numbers), hp)
         sinks.started()
         recorder.started()
-        states = _loop(setup, programs, states, hp, update, recorder, options.chunk)
-    finally:
-        sinks.close()
-        write_curve(folder, run, recorder.rows)
+        with options.stop.holding():
+            states = _loop(setup, programs, states, hp, update, recorder, watch, options)
     summary = write_summary(
         folder,
         run,
-        recorder.rows,
+        rows,
         command=options.command,
         compile_s=programs.compile_s,
         run_s=recorder.seconds,
         env_steps=(setup.num_updates - update) * setup.steps_per_update * run.seeds,
-        resumed_from=None if newest is None else update,
+        resumed_from=update if newest else None,
     )
-    return Result(folder, states, recorder.rows, summary)
+    return Result(folder, states, rows, summary)
 
 
 def _loop(
@@ -249,10 +274,11 @@ def _loop(
     hp: Any,
     update: int,
     recorder: "_Recorder",
-    chunk: int | None,
+    watch: nonfinite.Watch,
+    options: Options,
 ) -> Any:
     """Chunks of updates until the last; each ends where something is to be logged or saved."""
-    run, last = setup.run, setup.num_updates
+    run, last, chunk = setup.run, setup.num_updates, options.chunk
     limit = chunk or 1
     while update < last:
         boundary = min(last, (update // run.log_every + 1) * run.log_every)
@@ -262,14 +288,29 @@ def _loop(
         metrics = chunks.fetch(columns, count)
         if chunk is None:
             limit = max(1, int(_CHUNK_SECONDS * count / (time.perf_counter() - start)))
-        _check_finite(metrics, update, run.seed_numbers, states, recorder.checkpoints)
+        recorder.add(watch(metrics, update, states))
         update += count
-        recorder.add(metrics)
         if update % run.log_every == 0 or update == last:
-            recorder.log(update)
-        if update % run.checkpoint_every == 0 or update == last:
-            recorder.save(states, hp, update)
+            recorder.log(update, watch.frozen)
+        regular = update % run.checkpoint_every == 0 or update == last
+        stopping = options.stop.requested and update < last
+        if regular or stopping:
+            recorder.save(states, hp, update, interim=not regular)
+        if stopping:
+            raise Terminated
     return states
+
+
+@contextlib.contextmanager
+def _curve_at_the_end(folder: Path, run: RunConfig, rows: list[dict[str, Any]]) -> Iterator[None]:
+    """Draws the curve, also of a run that stops; then its failure does not hide the reason."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            write_curve(folder, run, rows)
+        raise
+    write_curve(folder, run, rows)
 
 
 class _Sinks:
@@ -299,22 +340,41 @@ class _Sinks:
         for sink in self._sinks:
             sink.write(rows)
 
-    def close(self) -> None:
-        """Closes all."""
-        for sink in self._sinks:
-            sink.close()
+    def __enter__(self) -> None:
+        """Nothing is to be done: what is there was opened already."""
+
+    def __exit__(self, *failure: object) -> None:
+        """Closes all, one after another whatever happens to the others."""
+        with contextlib.ExitStack() as stack:
+            # What a failure left to be written cannot be written, and is no second failure.
+            if failure[0] is not None:
+                stack.enter_context(contextlib.suppress(OSError))
+            for sink in self._sinks:
+                stack.callback(sink.close)
 
 
 class _Recorder:
     """Turns metrics into rows and states into checkpoints."""
 
-    def __init__(self, setup: Setup, folder: Path, sinks: _Sinks, rows: list[dict[str, Any]]):
+    def __init__(
+        self,
+        setup: Setup,
+        folder: Path,
+        sinks: _Sinks,
+        rows: list[dict[str, Any]],
+        still_there: Callable[[], None],
+    ) -> None:
         self.checkpoints = folder / run_folder.CHECKPOINTS
-        self.rows = rows
-        self._setup, self._sinks = setup, sinks
+        self._rows, self._setup, self._sinks = rows, setup, sinks
+        self._still_there = still_there
         self._row_window, self._save_window = Window(), Window()
         self._before = max((row["wall_s"] for row in rows), default=0.0)
         self._start = self._end = 0.0
+
+    def resume(self, interim: Mapping[str, Any]) -> None:
+        """Goes on in the middle of what an interim checkpoint had begun to sum up."""
+        self._row_window = Window.from_json(interim["since_last_row"])
+        self._save_window = Window.from_json(interim["since_last_checkpoint"])
 
     def started(self) -> None:
         """Compilation is over."""
@@ -327,29 +387,45 @@ class _Recorder:
 
     def add(self, metrics: Metrics) -> None:
         """Takes the metrics of a chunk."""
-        kept = {name: values for name, values in metrics.items() if name != chunks.FINITE}
-        self._row_window.add(kept)
-        self._save_window.add(kept)
+        self._row_window.add(metrics)
+        self._save_window.add(metrics)
 
-    def log(self, update: int) -> None:
-        """Writes one row for each seed."""
+    def log(self, update: int, frozen: Mapping[int, int]) -> None:
+        """Writes one row for each seed; that of a frozen one says since when."""
+        self._still_there()
         self._end = time.perf_counter()
         wall = round(self._before + self.seconds, 4)
         steps = update * self._setup.steps_per_update
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"update": update, "seed": seed, "env_steps": steps, "wall_s": wall, **record}
             for seed, record in zip(
                 self._setup.run.seed_numbers, self._row_window.summary(), strict=True
             )
         ]
-        self.rows.extend(rows)
+        for row in rows:
+            if row["seed"] in frozen:
+                row[nonfinite.FROZEN_AT] = frozen[row["seed"]]
+        self._rows.extend(rows)
         self._sinks.write(rows)
 
-    def save(self, states: Any, hp: Any, update: int) -> None:
-        """Saves a checkpoint; its metric is the mean return over seeds since the one before."""
+    def save(self, states: Any, hp: Any, update: int, interim: bool) -> None:
+        """Saves a checkpoint.
+
+        The metric of a regular one is the mean return over seeds since the one before. An interim
+        one has none: it holds what was summed up so far, and its successor goes on from there.
+        """
+        self._still_there()
         self._sinks.lines.sync()
-        returns = [row.get("episode_return", math.nan) for row in self._save_window.summary()]
-        known = [value for value in returns if math.isfinite(value)]
+        metric, begun = None, None
+        if interim:
+            begun = {
+                "since_last_row": self._row_window.to_json(),
+                "since_last_checkpoint": self._save_window.to_json(),
+            }
+        else:
+            returns = [row.get("episode_return", math.nan) for row in self._save_window.summary()]
+            known = [value for value in returns if math.isfinite(value)]
+            metric = float(np.mean(known)) if known else None
         checkpoint.save(
             self.checkpoints,
             states,
@@ -357,47 +433,8 @@ class _Recorder:
             self._setup.run.to_json(),
             update=update,
             fingerprint=self._setup.run.fingerprint(),
-            metric=float(np.mean(known)) if known else None,
+            metric=metric,
             keep_last=self._setup.run.keep_last,
+            interim=begun,
         )
         self._end = time.perf_counter()
-
-
-def _check_finite(
-    metrics: Metrics, update: int, seeds: range, states: Any, checkpoints: Path
-) -> None:
-    """Raises NonFiniteError for the first update, and in it the first seed, that is not finite."""
-    bad = {name: _bad(name, metrics) for name in metrics}
-    anywhere = np.any(list(bad.values()), axis=0)
-    if not anywhere.any():
-        return
-    row, column = (int(index[0]) for index in np.nonzero(anywhere))
-    names = [name for name in bad if bad[name][row, column] and name != chunks.FINITE]
-    names.sort(key=lambda name: (name != "loss", "loss" not in name))
-    if bad[chunks.FINITE][row, column]:
-        names.append(f"parameters{_bad_leaf(states, column)}")
-    saved = checkpoint.saved_updates(checkpoints)
-    left = (
-        f"the last checkpoint is {checkpoints / str(saved[-1])}" if saved else "no checkpoint yet"
-    )
-    raise NonFiniteError(
-        f"stopped: non-finite {', '.join(names)} at update {update + row + 1},"
-        f" seed {seeds[column]}; {left}"
-    )
-
-
-def _bad(name: str, metrics: Metrics) -> np.ndarray[Any, Any]:
-    values = metrics[name]
-    if name == chunks.FINITE:
-        return ~values
-    if name in EPISODE_METRICS and "episodes" in metrics:
-        return ~np.isfinite(values) & (metrics["episodes"] > 0)
-    return np.isinf(values) if name in EPISODE_METRICS else ~np.isfinite(values)
-
-
-def _bad_leaf(states: Any, column: int) -> str:
-    """Path of the first parameter of one seed that is not finite after the chunk."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(states.policy):
-        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf[column]).all():
-            return f" ({jax.tree_util.keystr(path)})"
-    return ""

@@ -138,6 +138,8 @@ def option(kind: Any, help_text: str, metavar: str | None = None) -> Any:
     return Annotated[kind, tyro.conf.arg(help=help_text, metavar=metavar)]
 
 
+_NonFinite: Any = Literal["stop", "freeze-seed"]
+_NONFINITE = "when numbers of a seed are no longer finite:"
 # A flag that is only ever given to switch something on.
 _Flag = tyro.conf.FlagCreatePairsOff[bool]
 _Positional: Any = tyro.conf.Positional
@@ -181,6 +183,7 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
             None,
         ),
         ("keep_last", option(int, "checkpoints kept besides the best"), 3),
+        ("on_nonfinite", option(_NonFinite, f"{_NONFINITE} stop, or go on without it"), "stop"),
         ("config", config_type, dataclasses.field(default_factory=config_type)),
         ("hp", hp_type, dataclasses.field(default_factory=hp_type)),
     ]
@@ -189,7 +192,13 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
 
 def resume_options() -> type:
     """The options of `jaxrl resume`."""
-    return dataclasses.make_dataclass("Resume", [_RUN, *_SHOWN], frozen=True)
+    text = f"{_NONFINITE} stop, or go on without it; by default as the run began"
+    fields: list[Any] = [
+        _RUN,
+        *_SHOWN,
+        ("on_nonfinite", option(_NonFinite | None, text, "{stop,freeze-seed}"), None),
+    ]
+    return dataclasses.make_dataclass("Resume", fields, frozen=True)
 
 
 def evaluate_options() -> type:
