@@ -217,30 +217,19 @@ def _evaluate(args: list[str]) -> int:
 
     options = parse(evaluate_options(), args, "jaxrl evaluate", "Plays a run's policies.")
     _compile_cache(not options.no_cache)
-    from jaxrl.run_evaluation import evaluate_run
+    from jaxrl.run_evaluation import describe, evaluate_run
 
     record = evaluate_run(
         options.run,
         options.episodes,
         greedy=options.greedy,
         seed=options.seed,
-        best=options.checkpoint == "best",
+        which=options.checkpoint,
+        max_steps=options.max_steps,
         say=_say,
     )
-    print(
-        f"{record['algorithm']} on {record['env']}, checkpoint {record['checkpoint']}"
-        f" ({record['checkpoint_is']}), {record['episodes_per_seed']} episodes of each seed,"
-        f" {record['actions']} actions"
-    )
-    for entry in record["seeds"]:
-        low, high = entry["mean_return_95"]
-        unfinished = entry["unfinished_episodes"]
-        note = f", {unfinished} unfinished" if unfinished else ""
-        print(
-            f"seed {entry['seed']}: mean return {entry['mean_return']:.4g}"
-            f" (95% {low:.4g} to {high:.4g}), mean length {entry['mean_length']:.4g}{note}"
-        )
-    _print_over_seeds(record["over_seeds"])
+    for line in describe(record):
+        print(line)
     return 0
 
 
@@ -301,6 +290,8 @@ def _say(line: str) -> None:
 
 def _report(result: Any, run: "RunConfig") -> None:
     """What a finished training tells."""
+    from jaxrl.summary import describe_over_seeds
+
     summary = result.summary
     print(
         f"{run.algorithm} on {run.env}: {run.seeds} x {summary['env_steps_per_seed']:,} steps;"
@@ -310,14 +301,8 @@ def _report(result: Any, run: "RunConfig") -> None:
     returns = summary["final_return"].items()
     shown = ", ".join(f"{seed}: {'-' if r is None else format(r, '.4g')}" for seed, r in returns)
     print(f"final return by seed: {shown}")
-    _print_over_seeds(summary["final_return_over_seeds"])
+    for seed, update in summary["frozen"].items():
+        print(f"seed {seed} is frozen since update {update}: it has no final return")
+    for line in describe_over_seeds(summary["final_return_over_seeds"]):
+        print(line)
     print(f"run folder: {result.folder}")
-
-
-def _print_over_seeds(record: dict[str, Any]) -> None:
-    if record["iqm"] is not None:
-        low, high = record["iqm_95"]
-        print(
-            f"over seeds: mean {record['mean']:.4g},"
-            f" interquartile mean {record['iqm']:.4g} (95% {low:.4g} to {high:.4g})"
-        )

@@ -203,13 +203,14 @@ def resume_options() -> type:
 
 def evaluate_options() -> type:
     """The options of `jaxrl evaluate`."""
-    which = "newest good checkpoint, or the best by training return"
+    which = "last is the newest good checkpoint, best the one with the highest training return"
     fields: list[Any] = [
         _RUN,
         ("episodes", option(Count, "episodes of each seed"), 128),
         ("greedy", option(_Flag, "the likeliest action instead of a draw"), False),
         ("seed", option(int, "seed of the episodes"), 0),
-        ("checkpoint", option(Literal["latest", "best"], which), "latest"),
+        ("checkpoint", option(Literal["both", "last", "best"], which), "both"),
+        ("max_steps", option(Count, "an episode longer than this is unfinished"), 100_000),
         _CACHE,
     ]
     return dataclasses.make_dataclass("Evaluate", fields, frozen=True)

@@ -22,12 +22,13 @@ from tests.processes import ROOT
 
 pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
 QUIET = Options(progress=False)
+FAULTS = ("nan_update", "nan_seed", "inf_weights")
 
 
 def fake_run(**changes):
     """20 updates of 4 environment steps, two seeds."""
     hp = fake_algorithm.Hyperparameters(
-        **{k: changes.pop(k) for k in ("lr", "nan_update", "inf_weights") if k in changes}
+        **{k: changes.pop(k) for k in (*FAULTS, "lr") if k in changes}
     )
     values: dict[str, Any] = dict(
         algorithm=fake_algorithm.NAME,

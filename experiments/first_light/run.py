@@ -51,10 +51,11 @@ def study(env_id: str, options: list[str]) -> dict:
         out = str(Path(folder) / name)
         jaxrl_command = [sys.executable, "-m", "jaxrl"]
         subprocess.run([*jaxrl_command, *command, "--out", out, "--no-cache"], check=True)
-        evaluation = ["evaluate", out, "--episodes", str(EPISODES)]
+        evaluation = ["evaluate", out, "--episodes", str(EPISODES), "--checkpoint", "last"]
         subprocess.run([*jaxrl_command, *evaluation], check=True)
         summary = json.loads((Path(out) / "summary.json").read_text())
         evaluated = json.loads((Path(out) / "evaluation.json").read_text())
+        evaluated = evaluated["checkpoints"]["last"]
         config = json.loads((Path(out) / "config.json").read_text())
         shutil.copy(Path(out) / "curve.png", RESULTS / f"{name}.png")
     baseline = random_returns(env_id, len(summary["seeds"]))
