@@ -18,8 +18,10 @@ Orbax is imported when a checkpoint is written or read, not before.
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
+import logging
 import math
 import os
 import re
@@ -33,7 +35,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.run_folder import WriteError, writing
+from jaxrl.run_folder import writing
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -114,24 +116,24 @@ def save(
     arrays, leaves = _flatten(state, hp)
     temporary = folder / f"{_HIDDEN[0]}{update}"
     path = folder / str(update)
-    with writing(path), _removed_on_failure(temporary):
+    with writing(path):
         folder.mkdir(exist_ok=True)
         for leftover in folder.iterdir():
             if leftover.name.startswith(_HIDDEN):
                 shutil.rmtree(leftover)
-        temporary.mkdir()
-        _write_arrays(temporary / _ARRAYS, arrays)
-        manifest = Manifest(
-            update=int(update),
-            metric=float(metric) if metric is not None and math.isfinite(metric) else None,
-            fingerprint=fingerprint,
-            config=config,
-            leaves=leaves,
-            files={name: _sha256(temporary / name) for name in _files(temporary)},
-            interim=interim,
-        )
-        (temporary / MANIFEST).write_text(_sealed(manifest), encoding="utf-8")
-        _sync(temporary)
+        with _new_folder(temporary):
+            _write_arrays(temporary / _ARRAYS, arrays)
+            manifest = Manifest(
+                update=int(update),
+                metric=float(metric) if metric is not None and math.isfinite(metric) else None,
+                fingerprint=fingerprint,
+                config=config,
+                leaves=leaves,
+                files={name: _sha256(temporary / name) for name in _files(temporary)},
+                interim=interim,
+            )
+            (temporary / MANIFEST).write_text(_sealed(manifest), encoding="utf-8")
+            _sync(temporary)
         _publish(temporary, path)
         _prune(folder, keep_last)
     return path
@@ -341,11 +343,27 @@ def _spec(spec: list[Any]) -> str:
 
 
 @contextlib.contextmanager
-def _removed_on_failure(temporary: Path) -> Iterator[None]:
+def _new_folder(path: Path) -> Iterator[None]:
+    """Makes a folder, which goes again if what is written into it fails.
+
+    Orbax makes the folders that it misses: where a run was deleted meanwhile, its folder would come
+    back with nothing but a checkpoint in it. Only what is empty is removed of the folders above.
+    """
     try:
-        yield
+        path.mkdir()
+        # Held open, so that no other folder can get its number.
+        made = os.open(path, os.O_RDONLY)
+        try:
+            yield
+            if not os.path.samestat(os.fstat(made), path.stat()):
+                raise FileNotFoundError(errno.ENOENT, "the folder was deleted meanwhile")
+        finally:
+            os.close(made)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
         raise
 
 
@@ -355,21 +373,31 @@ def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> N
     # Orbax refuses arrays without elements; their shape in the manifest says all there is to say.
     filled = {name: array for name, array in arrays.items() if array.size}
     try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as writer:
+        with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as writer:
             writer.save(folder.absolute(), args=ocp.args.PyTreeSave(filled))
     except OSError:
         raise
     except Exception as error:
-        # What the storage library says of a full disk is a ValueError of several lines.
-        raise _storage_error(error) from error
+        # What orbax's storage says of a full disk is a ValueError that names the system's error.
+        code = re.search(r"(?:os_error_code='|OS error )(\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
 
 
-def _storage_error(error: Exception) -> OSError:
-    """An error of the storage library as the operating system's, where it names one."""
-    found = re.search(r"\[OS error (\d+)", str(error))
-    if found:
-        return OSError(int(found[1]), os.strerror(int(found[1])))
-    return WriteError(f"cannot write a checkpoint: {str(error).splitlines()[0]}")
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax's threads log the traceback of an error that is raised here as well."""
+    logger = logging.getLogger("absl")
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
 
 
 def _read_arrays(folder: Path) -> Mapping[str, Any]:
@@ -409,7 +437,7 @@ def _sync(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _publish(temporary: Path, path: Path) -> Path:
+def _publish(temporary: Path, path: Path) -> None:
     replaced = path.with_name(f"{_HIDDEN[1]}{path.name}")
     if path.exists():
         os.rename(path, replaced)
@@ -421,7 +449,6 @@ def _publish(temporary: Path, path: Path) -> Path:
         os.close(descriptor)
     if replaced.exists():
         shutil.rmtree(replaced)
-    return path
 
 
 def _prune(folder: Path, keep_last: int) -> None:

@@ -11,7 +11,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ from jaxrl.logging import (
 )
 from jaxrl.nonfinite import NonFiniteError as NonFiniteError
 from jaxrl.signals import Stop, Terminated
-from jaxrl.summary import write_curve, write_summary
+from jaxrl.summary import drawn_at_the_end, write_curve, write_summary
 
 # A call of the compiled program lasts about this long: often enough for Ctrl-C and the bar.
 _CHUNK_SECONDS = 0.5
@@ -246,7 +246,12 @@ def _train(
     if newest and newest[1].interim:
         recorder.resume(newest[1].interim)
     watch = nonfinite.Watch(run, recorder.checkpoints, options.say)
-    with _curve_at_the_end(folder, run, rows), sinks:
+
+    def draw() -> None:
+        still_there()
+        write_curve(folder, run, rows)
+
+    with drawn_at_the_end(draw), sinks:
         programs = lowered.compile()
         if states is None:
             states = programs.init(chunks.seed_keys(run.seed_numbers), hp)
@@ -299,18 +304,6 @@ def _loop(
         if stopping:
             raise Terminated
     return states
-
-
-@contextlib.contextmanager
-def _curve_at_the_end(folder: Path, run: RunConfig, rows: list[dict[str, Any]]) -> Iterator[None]:
-    """Draws the curve, also of a run that stops; then its failure does not hide the reason."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            write_curve(folder, run, rows)
-        raise
-    write_curve(folder, run, rows)
 
 
 class _Sinks:
@@ -415,6 +408,14 @@ class _Recorder:
         one has none: it holds what was summed up so far, and its successor goes on from there.
         """
         self._still_there()
+        try:
+            self._save(states, hp, update, interim)
+        except OSError:
+            self._still_there()  # a better reason than that a file is not there
+            raise
+        self._end = time.perf_counter()
+
+    def _save(self, states: Any, hp: Any, update: int, interim: bool) -> None:
         self._sinks.lines.sync()
         metric, begun = None, None
         if interim:
@@ -437,4 +438,3 @@ class _Recorder:
             keep_last=self._setup.run.keep_last,
             interim=begun,
         )
-        self._end = time.perf_counter()

@@ -1,10 +1,11 @@
 """What a run leaves besides its numbers: the curve, and summary.json."""
 
+import contextlib
 import importlib.metadata
 import math
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,18 @@ def write_curve(folder: Path, run: RunConfig, rows: Rows) -> None:
     seeds = f"seed {first}" if first == last else f"seeds {first}-{last}"
     title = f"{run.algorithm} on {run.env}, {seeds}"
     learning_curve(rows, folder / run_folder.CURVE, title)
+
+
+@contextlib.contextmanager
+def drawn_at_the_end(draw: Callable[[], None]) -> Iterator[None]:
+    """Draws the curve, also of a run that stops; then its failure does not hide the reason."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError, run_folder.RunFolderError):
+            draw()
+        raise
+    draw()
 
 
 def write_summary(
