@@ -1,4 +1,4 @@
-"""The command line: train, resume, evaluate, envs, algorithms.
+"""The command line: train, resume, evaluate, bench, envs, algorithms.
 
 Every mistake is one line on standard error, never a traceback: exit code 2 for a command line that
 cannot be understood (the nearest valid names are given), 1 for everything else that goes wrong.
@@ -27,6 +27,7 @@ Reinforcement learning in JAX, from one command.
   jaxrl train ALGO ENV [options]   train, all seeds at once, into a run folder
   jaxrl resume RUN                 continue a run that was stopped or killed
   jaxrl evaluate RUN [options]     play whole episodes of a run's policies
+  jaxrl bench env|train ...        measure speed, as one line of JSON
   jaxrl envs [PATTERN]             environments with their observations and actions
   jaxrl algorithms                 algorithms
 
@@ -233,6 +234,12 @@ def _evaluate(args: list[str]) -> int:
     return 0
 
 
+def _bench(args: list[str]) -> int:
+    from jaxrl.bench_command import bench
+
+    return bench(args, _compile_cache)
+
+
 def _envs(args: list[str]) -> int:
     from jaxrl.listing import describe_environments
     from jaxrl.options import envs_options, parse
@@ -259,6 +266,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "resume": _resume,
     "evaluate": _evaluate,
+    "bench": _bench,
     "envs": _envs,
     "algorithms": _algorithms,
 }

@@ -144,9 +144,9 @@ _NONFINITE = "when numbers of a seed are no longer finite:"
 _Flag = tyro.conf.FlagCreatePairsOff[bool]
 _Positional: Any = tyro.conf.Positional
 _RUN: Any = ("run", _Positional[option(Path, "run folder", "RUN")])
-_CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile cache"), False)
+CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile cache"), False)
 _SHOWN: Any = (
-    _CACHE,
+    CACHE,
     ("tensorboard", option(_Flag, "also write TensorBoard event files"), False),
     ("no_progress", option(_Flag, "show no progress"), False),
 )
@@ -211,7 +211,7 @@ def evaluate_options() -> type:
         ("seed", option(int, "seed of the episodes"), 0),
         ("checkpoint", option(Literal["both", "last", "best"], which), "both"),
         ("max_steps", option(Count, "an episode longer than this is unfinished"), 100_000),
-        _CACHE,
+        CACHE,
     ]
     return dataclasses.make_dataclass("Evaluate", fields, frozen=True)
 
