@@ -14,6 +14,7 @@ from jaxrl.config import ConfigError, load_config
 from jaxrl.logging import read_metrics
 from jaxrl.nonfinite import NonFiniteError
 from jaxrl.plotting import _average
+from jaxrl.summary import final_returns
 from tests.test_driver import bits, fake_run, rows_but_time, tiny_ppo
 from tests.test_resume import assert_equal_runs, lines, resume, stop_after
 
@@ -95,6 +96,14 @@ def test_summary_and_curve_leave_it_out_and_say_so(sick):
     assert aggregate["mean"] == pytest.approx(sum(healthy) / 2)
     last = {row["seed"]: row["episode_return"] for row in result.rows if row["update"] == 20}
     assert _average(result.rows)[1][-1] == pytest.approx((last[5] + last[7]) / 2)
+
+
+def test_seed_frozen_at_the_very_end_has_no_final_return():
+    """Its episodes of the last tenth ended before it was frozen: it would count by accident."""
+    row = {"update": 20, "env_steps": 80, "episodes": 2, "episode_return": 3.0}
+    rows = [{**row, "seed": 1}, {**row, "seed": 2, "frozen_at": 20, "episode_return": 9.0}]
+    found = final_returns(rows)
+    assert found[1] == 3.0 and math.isnan(found[2])
 
 
 def test_interrupted_while_frozen(sick, monkeypatch, tmp_path, lines):
