@@ -6,7 +6,8 @@ and its fingerprint, every leaf's path, dtype and shape, and the SHA-256 of ever
 pickle anywhere.
 
 - Atomic: everything is written into a hidden temporary folder, flushed to the disk, and renamed.
-  A save that is killed leaves a hidden folder that nobody reads and that the next save removes.
+  A save that fails removes it; one that is killed leaves a hidden folder that nobody reads and
+  that the next save removes.
 - Checked: `latest_good` compares every file with the manifest, names what is damaged, and takes
   the one before.
 - Bit-exact: arrays keep their dtype and bits; typed PRNG keys travel as `jax.random.key_data` and
@@ -15,14 +16,18 @@ pickle anywhere.
 Orbax is imported when a checkpoint is written or read, not before.
 """
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
+import logging
 import math
 import os
+import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.dtypes import is_key
+from jaxrl.run_folder import writing
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -54,6 +60,9 @@ class Manifest:
         leaves: path -> [dtype, shape, PRNG algorithm or None]; a key's dtype and shape are those
             of its data.
         files: path inside the checkpoint -> SHA-256.
+        interim: None in a regular checkpoint. One that was saved because the process had to stop
+            holds here, as JSON values, what its successor needs besides the arrays; the next save
+            removes such a checkpoint.
         schema: version of this record.
     """
 
@@ -63,6 +72,7 @@ class Manifest:
     config: Mapping[str, Any]
     leaves: Mapping[str, list[Any]]
     files: Mapping[str, str]
+    interim: Mapping[str, Any] | None = None
     schema: int = SCHEMA
 
 
@@ -76,13 +86,15 @@ def save(
     fingerprint: str,
     metric: float | None = None,
     keep_last: int = 3,
+    interim: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes `<folder>/<update>` atomically, then prunes.
 
     Leftovers of killed saves are removed first. A checkpoint of the same update is replaced.
 
     Args:
-        folder: holds the checkpoints of one run; made if need be.
+        folder: holds the checkpoints of one run; made if need be, but not the folder it is in:
+            a run that was deleted does not come back.
         state: pytree of arrays.
         hp: pytree of arrays.
         config: JSON values.
@@ -91,34 +103,40 @@ def save(
         metric: higher is better; None or a non-finite number counts as not measured.
         keep_last: this many newest checkpoints are kept, and the one with the highest metric
             (the later of two equals) is never pruned.
+        interim: see `Manifest`; interim checkpoints do not count for `keep_last`.
 
     Returns:
         The checkpoint's path.
+
+    Raises:
+        WriteError: it cannot be written; the checkpoints that were there are as they were.
     """
     if keep_last < 1:
         raise ValueError(f"keep_last must be at least 1, not {keep_last}")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.iterdir():
-        if leftover.name.startswith(_HIDDEN):
-            shutil.rmtree(leftover)
-
     arrays, leaves = _flatten(state, hp)
     temporary = folder / f"{_HIDDEN[0]}{update}"
-    temporary.mkdir()
-    _write_arrays(temporary / _ARRAYS, arrays)
-    manifest = Manifest(
-        update=int(update),
-        metric=float(metric) if metric is not None and math.isfinite(metric) else None,
-        fingerprint=fingerprint,
-        config=config,
-        leaves=leaves,
-        files={name: _sha256(temporary / name) for name in _files(temporary)},
-    )
-    (temporary / MANIFEST).write_text(_sealed(manifest), encoding="utf-8")
-    _sync(temporary)
-    path = _publish(temporary, folder / str(update))
-    _prune(folder, keep_last)
+    path = folder / str(update)
+    with writing(path):
+        folder.mkdir(exist_ok=True)
+        for leftover in folder.iterdir():
+            if leftover.name.startswith(_HIDDEN):
+                shutil.rmtree(leftover)
+        with _new_folder(temporary):
+            _write_arrays(temporary / _ARRAYS, arrays)
+            manifest = Manifest(
+                update=int(update),
+                metric=float(metric) if metric is not None and math.isfinite(metric) else None,
+                fingerprint=fingerprint,
+                config=config,
+                leaves=leaves,
+                files={name: _sha256(temporary / name) for name in _files(temporary)},
+                interim=interim,
+            )
+            (temporary / MANIFEST).write_text(_sealed(manifest), encoding="utf-8")
+            _sync(temporary)
+        _publish(temporary, path)
+        _prune(folder, keep_last)
     return path
 
 
@@ -321,13 +339,62 @@ def _spec(spec: list[Any]) -> str:
     return f"{dtype}{shape}" + (f" key<{implementation}>" if implementation else "")
 
 
+@contextlib.contextmanager
+def _new_folder(path: Path) -> Iterator[None]:
+    """Makes a folder, which goes again if what is written into it fails.
+
+    Orbax makes the folders that it misses: where a run was deleted meanwhile, its folder would come
+    back with nothing but a checkpoint in it. Only what is empty is removed of the folders above.
+    """
+    try:
+        path.mkdir()
+        # Held open, so that no other folder can get its number.
+        made = os.open(path, os.O_RDONLY)
+        try:
+            yield
+            if not os.path.samestat(os.fstat(made), path.stat()):
+                raise FileNotFoundError(errno.ENOENT, "the folder was deleted meanwhile")
+        finally:
+            os.close(made)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+        raise
+
+
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     import orbax.checkpoint as ocp
 
     # Orbax refuses arrays without elements; their shape in the manifest says all there is to say.
     filled = {name: array for name, array in arrays.items() if array.size}
-    with _checkpointer() as writer:
-        writer.save(folder.absolute(), args=ocp.args.PyTreeSave(filled))
+    try:
+        with _quiet(), _checkpointer() as writer:
+            writer.save(folder.absolute(), args=ocp.args.PyTreeSave(filled))
+    except OSError:
+        raise
+    except Exception as error:
+        # What orbax's storage says of a full disk is a ValueError that names the system's error.
+        code = re.search(r"(?:os_error_code='|OS error )(\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax's threads log the traceback of an error that is raised here as well."""
+    logger = logging.getLogger("absl")
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
 
 
 def _read_arrays(folder: Path) -> Mapping[str, Any]:
@@ -375,7 +442,7 @@ def _sync(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _publish(temporary: Path, path: Path) -> Path:
+def _publish(temporary: Path, path: Path) -> None:
     replaced = path.with_name(f"{_HIDDEN[1]}{path.name}")
     if path.exists():
         os.rename(path, replaced)
@@ -387,15 +454,22 @@ def _publish(temporary: Path, path: Path) -> Path:
         os.close(descriptor)
     if replaced.exists():
         shutil.rmtree(replaced)
-    return path
 
 
 def _prune(folder: Path, keep_last: int) -> None:
     updates = saved_updates(folder)
-    kept = {*updates[-keep_last:], best(folder)}
+    regular = [update for update in updates if not _is_interim(folder / str(update))]
+    kept = {*regular[-keep_last:], *updates[-1:], best(folder)}
     for update in updates:
         if update not in kept:
             # Renamed first: a prune that is killed half-way leaves no half checkpoint behind.
             condemned = folder / f"{_HIDDEN[1]}{update}"
             os.rename(folder / str(update), condemned)
             shutil.rmtree(condemned)
+
+
+def _is_interim(path: Path) -> bool:
+    try:
+        return read_manifest(path).interim is not None
+    except CheckpointError:
+        return False

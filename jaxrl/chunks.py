@@ -27,7 +27,8 @@ from jaxrl.placement import OneDevice, OnMesh
 
 # Most updates of one call.
 CAPACITY = 64
-# Metric added to the algorithm's: whether `state.policy` and `state.optimizer` are all finite.
+# Metric added to the algorithm's, unless it has it itself: whether `state.policy` and
+# `state.optimizer` are all finite.
 FINITE = "finite_parameters"
 
 
@@ -129,13 +130,14 @@ def _advance(algorithm: Algorithm, state: Any, hp: Any, count: jax.Array) -> tup
         state, buffer = carry
         state, metrics = algorithm.step(state, hp)
         learnt = (state.policy, getattr(state, "optimizer", ()))
-        metrics = {**metrics, FINITE: _all_finite(learnt)}
+        metrics = {FINITE: all_finite(learnt), **metrics}
         buffer = {name: column.at[index].set(metrics[name]) for name, column in buffer.items()}
         return strong(state), buffer
 
     return jax.lax.fori_loop(jnp.int32(0), count, body, (state, buffer))
 
 
-def _all_finite(tree: Any) -> jax.Array:
+def all_finite(tree: Any) -> jax.Array:
+    """Whether every floating-point number of a pytree is finite, bool []."""
     leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
     return jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves] or [jnp.bool_(True)]).all()

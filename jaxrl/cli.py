@@ -1,4 +1,4 @@
-"""The command line: train, resume, evaluate, sweep, envs, algorithms.
+"""The command line: train, resume, evaluate, sweep, bench, envs, algorithms.
 
 Every mistake is one line on standard error, never a traceback: exit code 2 for a command line that
 cannot be understood (the nearest valid names are given), 1 for everything else that goes wrong.
@@ -28,6 +28,7 @@ Reinforcement learning in JAX, from one command.
   jaxrl resume RUN                 continue a run that was stopped or killed
   jaxrl evaluate RUN [options]     play whole episodes of a run's policies
   jaxrl sweep ALGO ENV [options]   train many settings and say which is best
+  jaxrl bench env|train ...        measure speed, as one line of JSON
   jaxrl envs [PATTERN]             environments with their observations and actions
   jaxrl algorithms                 algorithms
 
@@ -121,14 +122,13 @@ def _train(args: list[str]) -> int:
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
-    shown = _options(options, ["train", *args])
-    try:
+    def begin(shown: Any) -> int:
         result = driver.train(run, out, options.overwrite, shown)
-    except KeyboardInterrupt:
-        return _interrupted(out)
-    if _is_leader():
-        _report(result, run)
-    return 0
+        if _is_leader():
+            _report(result, run)
+        return 0
+
+    return _to_the_end(begin, out, _options(options, ["train", *args]))
 
 
 def _run_config(spec: Any, env_id: str, preset: Any, options: Any) -> "RunConfig":
@@ -157,6 +157,7 @@ def _run_config(spec: Any, env_id: str, preset: Any, options: Any) -> "RunConfig
         log_every=log_every,
         checkpoint_every=checkpoint_every,
         keep_last=options.keep_last,
+        on_nonfinite=options.on_nonfinite,
     )
 
 
@@ -182,17 +183,39 @@ def _resume(args: list[str]) -> int:
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
-    try:
-        result = driver.resume(options.run, _options(options, ["resume", *args]))
-    except KeyboardInterrupt:
-        return _interrupted(options.run)
-    if not _is_leader():
+    def begin(shown: Any) -> int:
+        result = driver.resume(options.run, shown, options.on_nonfinite)
+        if result is None:
+            print(f"{options.run} is finished: nothing to do")
+        else:
+            _report(result, driver.load(options.run).run)
         return 0
-    if result is None:
-        print(f"{options.run} is finished: nothing to do")
-    else:
-        _report(result, driver.load(options.run).run)
-    return 0
+
+    return _to_the_end(begin, options.run, _options(options, ["resume", *args]))
+
+
+def _to_the_end(begin: Callable[[Any], int], folder: Path, shown: Any) -> int:
+    """Trains; whatever stops it on the way, the user is told how to go on from there."""
+    from jaxrl.run_folder import CONFIG, WriteError
+    from jaxrl.signals import EXIT_TERMINATED, Terminated, termination
+
+    def going_on() -> str:
+        started = (folder / CONFIG).exists()
+        return f"; continue with: jaxrl resume {folder}" if started else ""
+
+    try:
+        with termination(f"terminated; continue with: jaxrl resume {folder}") as stop:
+            shown.stop = stop
+            return begin(shown)
+    except KeyboardInterrupt:
+        _say(f"interrupted{going_on()}")
+        return _INTERRUPTED
+    except Terminated:
+        _say(f"terminated{going_on()}")
+        return EXIT_TERMINATED
+    except WriteError as error:
+        _say(f"error: {error}{going_on()}")
+        return _ERROR
 
 
 def _evaluate(args: list[str]) -> int:
@@ -200,30 +223,19 @@ def _evaluate(args: list[str]) -> int:
 
     options = parse(evaluate_options(), args, "jaxrl evaluate", "Plays a run's policies.")
     _compile_cache(not options.no_cache)
-    from jaxrl.run_evaluation import evaluate_run
+    from jaxrl.run_evaluation import describe, evaluate_run
 
     record = evaluate_run(
         options.run,
         options.episodes,
         greedy=options.greedy,
         seed=options.seed,
-        best=options.checkpoint == "best",
+        which=options.checkpoint,
+        max_steps=options.max_steps,
         say=_say,
     )
-    print(
-        f"{record['algorithm']} on {record['env']}, checkpoint {record['checkpoint']}"
-        f" ({record['checkpoint_is']}), {record['episodes_per_seed']} episodes of each seed,"
-        f" {record['actions']} actions"
-    )
-    for entry in record["seeds"]:
-        low, high = entry["mean_return_95"]
-        unfinished = entry["unfinished_episodes"]
-        note = f", {unfinished} unfinished" if unfinished else ""
-        print(
-            f"seed {entry['seed']}: mean return {entry['mean_return']:.4g}"
-            f" (95% {low:.4g} to {high:.4g}), mean length {entry['mean_length']:.4g}{note}"
-        )
-    _print_over_seeds(record["over_seeds"])
+    for line in describe(record):
+        print(line)
     return 0
 
 
@@ -231,6 +243,12 @@ def _sweep(args: list[str]) -> int:
     from jaxrl.sweep.command import sweep
 
     return sweep(args, _compile_cache, _say)
+
+
+def _bench(args: list[str]) -> int:
+    from jaxrl.bench_command import bench
+
+    return bench(args, _compile_cache)
 
 
 def _envs(args: list[str]) -> int:
@@ -260,6 +278,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "evaluate": _evaluate,
     "sweep": _sweep,
+    "bench": _bench,
     "envs": _envs,
     "algorithms": _algorithms,
 }
@@ -316,20 +335,14 @@ def _compile_cache(use: bool) -> None:
         _platform.disable_compilation_cache()
 
 
-def _interrupted(folder: Path) -> int:
-    from jaxrl.run_folder import CONFIG
-
-    started = (folder / CONFIG).exists()
-    _say(f"interrupted; continue with: jaxrl resume {folder}" if started else "interrupted")
-    return _INTERRUPTED
-
-
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
 def _report(result: Any, run: "RunConfig") -> None:
     """What a finished training tells."""
+    from jaxrl.summary import describe_over_seeds
+
     summary = result.summary
     print(
         f"{run.algorithm} on {run.env}: {run.seeds} x {summary['env_steps_per_seed']:,} steps;"
@@ -339,14 +352,8 @@ def _report(result: Any, run: "RunConfig") -> None:
     returns = summary["final_return"].items()
     shown = ", ".join(f"{seed}: {'-' if r is None else format(r, '.4g')}" for seed, r in returns)
     print(f"final return by seed: {shown}")
-    _print_over_seeds(summary["final_return_over_seeds"])
+    for seed, update in summary["frozen"].items():
+        print(f"seed {seed} is frozen since update {update}: it has no final return")
+    for line in describe_over_seeds(summary["final_return_over_seeds"]):
+        print(line)
     print(f"run folder: {result.folder}")
-
-
-def _print_over_seeds(record: dict[str, Any]) -> None:
-    if record["iqm"] is not None:
-        low, high = record["iqm_95"]
-        print(
-            f"over seeds: mean {record['mean']:.4g},"
-            f" interquartile mean {record['iqm']:.4g} (95% {low:.4g} to {high:.4g})"
-        )

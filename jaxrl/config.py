@@ -24,7 +24,9 @@ from jaxrl import registry
 from jaxrl.registry import nearest
 
 SCHEMA = 1
-_RECORDING = ("log_every", "checkpoint_every", "keep_last")
+_RECORDING = ("log_every", "checkpoint_every", "keep_last", "on_nonfinite")
+# What `on_nonfinite` can be, see `jaxrl.nonfinite`.
+STOP, FREEZE_SEED = "stop", "freeze-seed"
 # Environment parameters follow from `env` and `env_overrides`.
 _DERIVED = ("env",)
 _MAX_SEED = 2**31 - 1
@@ -52,6 +54,8 @@ class RunConfig:
         log_every: updates summarised by one logged line; divides `checkpoint_every`.
         checkpoint_every: updates from one checkpoint to the next.
         keep_last: checkpoints kept besides the best.
+        on_nonfinite: what happens when a seed's numbers are no longer finite: "stop", or
+            "freeze-seed" and the other seeds go on.
         schema: version of this record.
     """
 
@@ -66,6 +70,7 @@ class RunConfig:
     log_every: int
     checkpoint_every: int
     keep_last: int = 3
+    on_nonfinite: str = STOP
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -75,6 +80,10 @@ class RunConfig:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0 or self.seed + self.seeds - 1 > _MAX_SEED:
             raise ConfigError(f"seeds must be within 0..{_MAX_SEED}, got {self.seed}")
+        if self.on_nonfinite not in (STOP, FREEZE_SEED):
+            raise ConfigError(
+                f"on_nonfinite must be {STOP} or {FREEZE_SEED}, got {self.on_nonfinite!r}"
+            )
         if self.checkpoint_every % self.log_every:
             raise ConfigError(
                 f"checkpoint_every must be a multiple of log_every,"
@@ -100,6 +109,8 @@ class RunConfig:
     def from_json(cls, record: Any) -> "RunConfig":
         """The record of `to_json`; ConfigError where it is not one."""
         fields = {f.name: f for f in dataclasses.fields(cls)}
+        if isinstance(record, dict):  # a record of before there was a choice
+            record = {"on_nonfinite": STOP, **record}
         _check_keys(record, fields, "the configuration")
         if record["schema"] != SCHEMA:
             raise ConfigError(

@@ -17,32 +17,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxrl import checkpoint, chunks, hosts, parallel, registry, run_folder
+from jaxrl import checkpoint, chunks, hosts, nonfinite, parallel, registry, run_folder
 from jaxrl.algorithm import Algorithm, AlgorithmSpec, canonical
-from jaxrl.config import ConfigError, RunConfig, load_config
-from jaxrl.logging import (
-    EPISODE_METRICS,
-    JsonLines,
-    Metrics,
-    Progress,
-    Row,
-    Sink,
-    TensorBoard,
-    Window,
-    cut_metrics,
-)
-from jaxrl.summary import write_curve, write_summary
+from jaxrl.config import FREEZE_SEED, STOP, ConfigError, RunConfig, load_config
+from jaxrl.logging import Row, require_tensorboard
+from jaxrl.nonfinite import NonFiniteError as NonFiniteError
+from jaxrl.recording import Nobody, Recorder, open_sinks
+from jaxrl.signals import Stop, Terminated
+from jaxrl.summary import write_summary
+from jaxrl.wandb_sink import WandbOptions, require_wandb
 
 # A call of the compiled program lasts about this long: often enough for Ctrl-C and the bar.
 _CHUNK_SECONDS = 0.5
 # In place of the update from which a run goes on.
 _FINISHED = -1
-
-
-class NonFiniteError(RuntimeError):
-    """A loss, a metric or a parameter is no longer finite; names update, seed and metric."""
 
 
 class Setup(NamedTuple):
@@ -92,18 +81,22 @@ class Options:
     Attributes:
         command: recorded in summary.json.
         tensorboard: also write event files.
+        wandb: also log to Weights & Biases, and where.
         progress: show a bar, or lines where there is no terminal.
         say: takes lines for the user.
         chunk: updates of one compiled call; chosen by their duration if None.
         devices: to use, in each process; all of them if None.
+        stop: looked at between chunks, see `jaxrl.signals`.
     """
 
     command: str = ""
     tensorboard: bool = False
+    wandb: WandbOptions | None = None
     progress: bool = True
     say: Callable[[str], None] = warnings.warn
     chunk: int | None = None
     devices: int | None = None
+    stop: Stop = dataclasses.field(default_factory=Stop)
 
 
 def num_updates(total_steps: int, steps_per_update: int) -> int:
@@ -132,6 +125,8 @@ def set_up(run: RunConfig) -> Setup:
         raise ConfigError(f"{run.env} has no parameter 'env_id'")
     env, env_params = registry.make(run.env, **overrides)
     algorithm = spec.make(env, env_params, run.config)
+    if run.on_nonfinite == FREEZE_SEED:
+        algorithm = nonfinite.freezing(algorithm)
     hp = run.hp.replace(env=env_params)
     if math.isinf(hp.horizon):
         hp = hp.replace(horizon=float(count))
@@ -158,50 +153,71 @@ def train(
     Raises:
         ValueError: the configuration or the folder cannot be used; nothing was written.
         NonFiniteError: training diverged; the last good checkpoint is left.
+        WriteError: the disk is full, for example; earlier checkpoints are left.
+        Terminated: `options.stop` was requested; a checkpoint was saved after the last chunk.
     """
     folder = Path(out)
     options = options or Options()
+    _check_packages(options)
     hosts.on_leader(lambda: run_folder.check_free(folder, overwrite))
     setup = set_up(run)
     lowered = _lower(setup, options)
-    with contextlib.ExitStack() as held:
+    with _Held() as held:
 
         def start() -> None:
             folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(run_folder.locked(folder))
+            held.lock(folder)
             run_folder.clear(folder)
             run_folder.write_json(folder / run_folder.CONFIG, run.to_json())
 
         hosts.on_leader(start)
-        return _train(setup, folder, options, lowered)
+        return _train(setup, folder, options, lowered, 0, held.still_there)
 
 
-def resume(out: str | os.PathLike[str], options: Options | None = None) -> Result | None:
+def resume(
+    out: str | os.PathLike[str],
+    options: Options | None = None,
+    on_nonfinite: str | None = None,
+) -> Result | None:
     """Continues the run in the folder `out` from its newest good checkpoint.
 
     The result is the same, bit for bit, as if it had never stopped; on other devices than before,
     up to rounding. None where it had finished.
 
+    Args:
+        out: the run folder.
+        options: how the run is shown.
+        on_nonfinite: the run goes on under this instead of what its config.json says, which is
+            changed; a run that stopped at a seed that diverged goes on without that seed.
+
     Raises:
         ValueError: not a run folder, its config.json cannot be used, every checkpoint is
             damaged, or the checkpoint is of another configuration.
-        NonFiniteError: see `train`.
+        NonFiniteError, WriteError, Terminated: see `train`.
     """
     folder = Path(out)
     options = options or Options()
+    _check_packages(options)
     run_folder.require_run(folder)
-    setup = set_up(load_config(folder / run_folder.CONFIG))
-    with contextlib.ExitStack() as held:
+    saved = load_config(folder / run_folder.CONFIG)
+    run = dataclasses.replace(saved, on_nonfinite=on_nonfinite or saved.on_nonfinite)
+    setup = set_up(run)
+    with _Held() as held:
 
         def find() -> int:
-            held.enter_context(run_folder.locked(folder))
-            return _newest_update(setup, folder, options)
+            held.lock(folder)
+            update = _newest_update(setup, folder, options)
+            if update != _FINISHED and run.on_nonfinite != saved.on_nonfinite:
+                if update:  # raises where a frozen seed cannot go on
+                    restore(setup, folder / run_folder.CHECKPOINTS / str(update))
+                run_folder.write_json(folder / run_folder.CONFIG, run.to_json())
+            return update
 
         update = hosts.on_leader(find)
         if update == _FINISHED:
             return None
-        newest = folder / run_folder.CHECKPOINTS / str(update) if update else None
-        return _train(setup, folder, options, _lower(setup, options), newest, update)
+        lowered = _lower(setup, options)
+        return _train(setup, folder, options, lowered, update, held.still_there)
 
 
 def load(out: str | os.PathLike[str]) -> Setup:
@@ -212,9 +228,33 @@ def load(out: str | os.PathLike[str]) -> Setup:
 
 def restore(setup: Setup, path: Path) -> tuple[Any, Any]:
     """(states of all seeds, hp) of a checkpoint; CheckpointError where it does not fit `setup`."""
-    keys = chunks.seed_keys(setup.run.seed_numbers)
+    run = setup.run
+    policy = checkpoint.read_manifest(path).config.get("on_nonfinite", STOP)
+    if policy != run.on_nonfinite:  # the states have another form
+        setup = set_up(dataclasses.replace(run, on_nonfinite=policy))
+    keys = chunks.seed_keys(run.seed_numbers)
     abstract = chunks.abstract_states(setup.algorithm, keys, setup.hp)
-    return checkpoint.restore(path, abstract, setup.hp, fingerprint=setup.run.fingerprint())
+    states, hp = checkpoint.restore(path, abstract, setup.hp, fingerprint=run.fingerprint())
+    return nonfinite.convert(states, policy, run.on_nonfinite, run.seed_numbers), hp
+
+
+class _Held(contextlib.ExitStack):
+    """The lock of a run folder, where this process is the one that writes."""
+
+    def still_there(self) -> None:
+        """Raises where the folder is not the one that was locked any more; see `lock`."""
+
+    def lock(self, folder: Path) -> None:
+        """Locks `folder` until the end of the block."""
+        self.still_there = self.enter_context(run_folder.locked(folder))  # type: ignore[method-assign]
+
+
+def _check_packages(options: Options) -> None:
+    """Raises ValueError where a sink's package is missing, before anything is written."""
+    if options.tensorboard:
+        require_tensorboard()
+    if options.wandb is not None:
+        require_wandb()
 
 
 def _newest_update(setup: Setup, folder: Path, options: Options) -> int:
@@ -248,28 +288,26 @@ def _train(
     folder: Path,
     options: Options,
     lowered: chunks.Lowered,
-    newest: Path | None = None,
-    update: int = 0,
+    update: int,
+    still_there: Callable[[], None],
 ) -> Result:
-    """Trains from `update` on, whose checkpoint is `newest`, to the end."""
+    """Trains to the end, from the checkpoint of `update` if that is not 0."""
     run = setup.run
-    states, hp = (None, setup.hp) if newest is None else restore(setup, newest)
-    recorder: _Recorder | _Nobody = _Nobody()
-    if hosts.is_leader():
-        rows = cut_metrics(folder / run_folder.METRICS, update)
-        recorder = _Recorder(setup, folder, _Sinks(setup, folder, options, update), rows)
-    try:
+    checkpoints = folder / run_folder.CHECKPOINTS
+    states, hp = restore(setup, checkpoints / str(update)) if update else (None, setup.hp)
+    recorder = _recorder(setup, folder, options, update, still_there)
+    watch = nonfinite.Watch(run, checkpoints, options.say)
+    with recorder.recording():
         programs = lowered.compile()
         if states is None:
             states = programs.init(chunks.seed_keys(run.seed_numbers), hp)
         else:
             states = programs.place(states)
         recorder.started()
-        states = _loop(setup, folder, programs, states, hp, update, recorder, options.chunk)
-    finally:
-        recorder.close()
-    if isinstance(recorder, _Nobody):
-        return Result(folder, states, [], {})
+        with options.stop.holding():
+            states = _loop(setup, programs, states, hp, update, recorder, watch, options)
+    if not hosts.is_leader():
+        return Result(folder, states, recorder.rows, {})
     summary = write_summary(
         folder,
         run,
@@ -278,24 +316,47 @@ def _train(
         compile_s=programs.compile_s,
         run_s=recorder.seconds,
         env_steps=(setup.num_updates - update) * setup.steps_per_update * run.seeds,
-        resumed_from=None if newest is None else update,
+        resumed_from=update or None,
         mesh=lowered.where.shape,
     )
     return Result(folder, states, recorder.rows, summary)
 
 
+def _recorder(
+    setup: Setup, folder: Path, options: Options, update: int, still_there: Callable[[], None]
+) -> Recorder | Nobody:
+    """What records the run, from `update` on: the leader does."""
+    if not hosts.is_leader():
+        return Nobody()
+    run, steps = setup.run, setup.steps_per_update
+
+    def opened() -> Any:
+        return open_sinks(
+            folder,
+            run,
+            update,
+            setup.num_updates,
+            steps,
+            tensorboard=options.tensorboard,
+            wandb=options.wandb,
+            progress=options.progress,
+        )
+
+    return Recorder(folder, run, update, steps, opened, still_there)
+
+
 def _loop(
     setup: Setup,
-    folder: Path,
     programs: chunks.Programs,
     states: Any,
     hp: Any,
     update: int,
-    recorder: "_Recorder | _Nobody",
-    chunk: int | None,
+    recorder: Recorder | Nobody,
+    watch: nonfinite.Watch,
+    options: Options,
 ) -> Any:
     """Chunks of updates until the last; each ends where something is to be logged or saved."""
-    run, last = setup.run, setup.num_updates
+    run, last, chunk = setup.run, setup.num_updates, options.chunk
     limit = chunk or 1
     while update < last:
         boundary = min(last, (update // run.log_every + 1) * run.log_every)
@@ -306,168 +367,14 @@ def _loop(
         if chunk is None:
             seconds = time.perf_counter() - start
             limit = hosts.from_leader(max(1, int(min(_CHUNK_SECONDS * count / seconds, 1e6))))
-        _check_finite(metrics, update, run.seed_numbers, states, folder / run_folder.CHECKPOINTS)
+        recorder.add(watch(metrics, update, states))
         update += count
-        recorder.add(metrics)
         if update % run.log_every == 0 or update == last:
-            recorder.log(update)
-        if update % run.checkpoint_every == 0 or update == last:
-            recorder.save(programs.collect(states), hp, update)
+            recorder.log(update, watch.frozen)
+        regular = update % run.checkpoint_every == 0 or update == last
+        stopping = bool(hosts.from_leader(int(options.stop.requested))) and update < last
+        if regular or stopping:
+            recorder.save(programs.collect(states), hp, update, interim=not regular)
+        if stopping:
+            raise Terminated
     return programs.collect(states)
-
-
-class _Sinks:
-    """Every sink of a run as one."""
-
-    def __init__(self, setup: Setup, folder: Path, options: Options, update: int) -> None:
-        run = setup.run
-        self.lines = JsonLines(folder / run_folder.METRICS)
-        self._sinks: list[Sink] = [self.lines]
-        self._bar: Progress | None = None
-        if options.tensorboard:
-            first_step = update * setup.steps_per_update
-            target = folder / run_folder.TENSORBOARD
-            self._sinks.append(TensorBoard(target, run.seed_numbers, first_step))
-        if options.progress:
-            title = f"{run.algorithm} {run.env}"
-            self._bar = Progress(title, setup.num_updates, update)
-            self._sinks.append(self._bar)
-
-    def started(self) -> None:
-        """Compilation is over."""
-        if self._bar is not None:
-            self._bar.start()
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Hands rows to all."""
-        for sink in self._sinks:
-            sink.write(rows)
-
-    def close(self) -> None:
-        """Closes all."""
-        for sink in self._sinks:
-            sink.close()
-
-
-class _Recorder:
-    """Turns metrics into rows and states into checkpoints."""
-
-    def __init__(self, setup: Setup, folder: Path, sinks: _Sinks, rows: list[dict[str, Any]]):
-        self.checkpoints = folder / run_folder.CHECKPOINTS
-        self._folder = folder
-        self.rows = rows
-        self._setup, self._sinks = setup, sinks
-        self._row_window, self._save_window = Window(), Window()
-        self._before = max((row["wall_s"] for row in rows), default=0.0)
-        self._start = self._end = 0.0
-
-    def started(self) -> None:
-        """Compilation is over."""
-        self._sinks.started()
-        self._start = self._end = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds that this process trained, to the last row or checkpoint."""
-        return self._end - self._start
-
-    def add(self, metrics: Metrics) -> None:
-        """Takes the metrics of a chunk."""
-        kept = {name: values for name, values in metrics.items() if name != chunks.FINITE}
-        self._row_window.add(kept)
-        self._save_window.add(kept)
-
-    def log(self, update: int) -> None:
-        """Writes one row for each seed."""
-        self._end = time.perf_counter()
-        wall = round(self._before + self.seconds, 4)
-        steps = update * self._setup.steps_per_update
-        rows = [
-            {"update": update, "seed": seed, "env_steps": steps, "wall_s": wall, **record}
-            for seed, record in zip(
-                self._setup.run.seed_numbers, self._row_window.summary(), strict=True
-            )
-        ]
-        self.rows.extend(rows)
-        self._sinks.write(rows)
-
-    def save(self, states: Any, hp: Any, update: int) -> None:
-        """Saves a checkpoint; its metric is the mean return over seeds since the one before."""
-        self._sinks.lines.sync()
-        returns = [row.get("episode_return", math.nan) for row in self._save_window.summary()]
-        known = [value for value in returns if math.isfinite(value)]
-        checkpoint.save(
-            self.checkpoints,
-            states,
-            hp,
-            self._setup.run.to_json(),
-            update=update,
-            fingerprint=self._setup.run.fingerprint(),
-            metric=float(np.mean(known)) if known else None,
-            keep_last=self._setup.run.keep_last,
-        )
-        self._end = time.perf_counter()
-
-    def close(self) -> None:
-        """Closes the sinks and draws the curve."""
-        self._sinks.close()
-        write_curve(self._folder, self._setup.run, self.rows)
-
-
-class _Nobody:
-    """Records nothing: the leader does."""
-
-    def started(self) -> None:
-        """Nothing."""
-
-    def add(self, metrics: Metrics) -> None:
-        """Nothing."""
-
-    def log(self, update: int) -> None:
-        """Nothing."""
-
-    def save(self, states: Any, hp: Any, update: int) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-def _check_finite(
-    metrics: Metrics, update: int, seeds: range, states: Any, checkpoints: Path
-) -> None:
-    """Raises NonFiniteError for the first update, and in it the first seed, that is not finite."""
-    bad = {name: _bad(name, metrics) for name in metrics}
-    anywhere = np.any(list(bad.values()), axis=0)
-    if not anywhere.any():
-        return
-    row, column = (int(index[0]) for index in np.nonzero(anywhere))
-    names = [name for name in bad if bad[name][row, column] and name != chunks.FINITE]
-    names.sort(key=lambda name: (name != "loss", "loss" not in name))
-    if bad[chunks.FINITE][row, column]:
-        names.append(f"parameters{_bad_leaf(states, column)}")
-    saved = checkpoint.saved_updates(checkpoints)
-    left = (
-        f"the last checkpoint is {checkpoints / str(saved[-1])}" if saved else "no checkpoint yet"
-    )
-    raise NonFiniteError(
-        f"stopped: non-finite {', '.join(names)} at update {update + row + 1},"
-        f" seed {seeds[column]}; {left}"
-    )
-
-
-def _bad(name: str, metrics: Metrics) -> np.ndarray[Any, Any]:
-    values = metrics[name]
-    if name == chunks.FINITE:
-        return ~values
-    if name in EPISODE_METRICS and "episodes" in metrics:
-        return ~np.isfinite(values) & (metrics["episodes"] > 0)
-    return np.isinf(values) if name in EPISODE_METRICS else ~np.isfinite(values)
-
-
-def _bad_leaf(states: Any, column: int) -> str:
-    """Path of the first parameter of one seed that is not finite after the chunk."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(parallel.gather(states.policy)):
-        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf[column]).all():
-            return f" ({jax.tree_util.keystr(path)})"
-    return ""

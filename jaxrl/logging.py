@@ -10,13 +10,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import numpy as np
 
-from jaxrl.run_folder import write_whole
+from jaxrl.config import decode, encode
+from jaxrl.run_folder import write_whole, writing
 
 Row = Mapping[str, int | float]
 Metrics = Mapping[str, np.ndarray[Any, Any]]
@@ -25,6 +26,7 @@ Metrics = Mapping[str, np.ndarray[Any, Any]]
 EPISODE_METRICS = ("episode_return", "episode_length")
 _COUNTERS = ("update", "seed", "env_steps", "wall_s")
 _PLAIN_LINES = 20
+_WEIGHT = "weight of "
 
 
 class Sink(Protocol):
@@ -38,17 +40,23 @@ class Sink(Protocol):
 
 
 class Window:
-    """Metrics of consecutive updates, until they are summarised.
+    """Metrics of consecutive updates, until they are summarised: sums, one update after another.
 
-    How the updates were split into calls of `add` does not change a bit of the summary.
+    How the updates were split into calls of `add` does not change a bit of the summary, nor does
+    a stop in between: `to_json` and `from_json` keep every bit.
     """
 
     def __init__(self) -> None:
-        self._pieces: list[Metrics] = []
+        self._updates = 0
+        self._sums: dict[str, np.ndarray[Any, Any]] = {}
 
     def add(self, metrics: Metrics) -> None:
         """Takes metrics [updates, seeds]."""
-        self._pieces.append(metrics)
+        for name, values in _summands(metrics):
+            before = self._sums.get(name, np.zeros(values.shape[1], values.dtype))
+            # A cumulative sum adds in order; a plain one would group the updates it is given.
+            self._sums[name] = np.cumsum(np.concatenate([before[None], values]), axis=0)[-1]
+        self._updates += len(next(iter(metrics.values())))
 
     def summary(self) -> list[dict[str, int | float]]:
         """One record for each seed; the window is empty afterwards.
@@ -56,47 +64,71 @@ class Window:
         `episodes` is a sum; episode_return and episode_length are means over all episodes of the
         window (NaN where none ended); every other metric is the mean of its updates.
         """
-        names = self._pieces[0]
-        joined = {name: np.concatenate([piece[name] for piece in self._pieces]) for name in names}
-        self._pieces = []
-        seeds = next(iter(joined.values())).shape[1]
-        return [{name: _summarise(name, joined, seed) for name in joined} for seed in range(seeds)]
+        sums, updates = self._sums, self._updates
+        self.__init__()  # type: ignore[misc]
+        names = [name for name in sums if not name.startswith(_WEIGHT)]
+        seeds = len(next(iter(sums.values()), ()))
+        return [{name: _mean(name, sums, updates, i) for name in names} for i in range(seeds)]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, from which `from_json` makes an equal window."""
+        return {"updates": self._updates, "sums": encode(self._sums)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Window":
+        """The window of `to_json`."""
+        window = cls()
+        window._updates = record["updates"]
+        window._sums = {k: decode(Any, None, v, k) for k, v in record["sums"].items()}
+        return window
 
 
-def _summarise(name: str, metrics: Metrics, seed: int) -> int | float:
-    values = metrics[name][:, seed]
+def _summands(metrics: Metrics) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """What a window sums, by name; the weights of an episode metric go before it."""
+    for name, values in metrics.items():
+        if name == "episodes":
+            yield name, values.astype(np.int64)
+        elif name in EPISODE_METRICS:
+            weights = metrics.get("episodes", np.isfinite(values)).astype(np.float64)
+            yield _WEIGHT + name, weights
+            yield name, np.where(weights > 0, values, 0).astype(np.float64) * weights
+        else:
+            yield name, values.astype(np.float64)
+
+
+def _mean(name: str, sums: Metrics, updates: int, seed: int) -> int | float:
+    total = sums[name][seed]
     if name == "episodes":
-        return int(values.sum(dtype=np.int64))
-    if name not in EPISODE_METRICS:
-        return float(values.mean(dtype=np.float64))
-    counts = metrics["episodes"][:, seed].astype(np.float64) if "episodes" in metrics else None
-    weights = np.isfinite(values).astype(np.float64) if counts is None else counts
-    total = weights.sum()
-    if not total:
-        return math.nan
-    return float((np.where(weights > 0, values, 0).astype(np.float64) * weights).sum() / total)
+        return int(total)
+    weight = sums[_WEIGHT + name][seed] if name in EPISODE_METRICS else updates
+    return float(total / weight) if weight else math.nan
 
 
 class JsonLines:
     """metrics.jsonl: one JSON object a line, NaN as null, flushed at every write."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        with writing(path):
+            self._file = path.open("a", encoding="utf-8")
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Appends one line for each row."""
-        for row in rows:
-            record = {name: _finite(value) for name, value in row.items()}
-            self._file.write(json.dumps(record, allow_nan=False) + "\n")
-        self._file.flush()
+        """Appends one line for each row; `run_folder.WriteError` where the disk is full."""
+        records = [{name: _finite(value) for name, value in row.items()} for row in rows]
+        with writing(self._path):
+            for record in records:
+                self._file.write(json.dumps(record, allow_nan=False) + "\n")
+            self._file.flush()
 
     def sync(self) -> None:
         """Waits until what was written is on the disk."""
-        os.fsync(self._file.fileno())
+        with writing(self._path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Closes the file, though the disk may be too full for what is pending."""
+        with writing(self._path):
+            self._file.close()
 
 
 class TensorBoard:

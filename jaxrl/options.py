@@ -152,13 +152,15 @@ def option(kind: Any, help_text: str, metavar: str | None = None) -> Any:
     return Annotated[kind, tyro.conf.arg(help=help_text, metavar=metavar)]
 
 
+_NonFinite: Any = Literal["stop", "freeze-seed"]
+_NONFINITE = "when numbers of a seed are no longer finite:"
 # A flag that is only ever given to switch something on.
 _Flag = tyro.conf.FlagCreatePairsOff[bool]
 _Positional: Any = tyro.conf.Positional
 _RUN: Any = ("run", _Positional[option(Path, "run folder", "RUN")])
-_CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile cache"), False)
+CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile cache"), False)
 _SHOWN: Any = (
-    _CACHE,
+    CACHE,
     ("tensorboard", option(_Flag, "also write TensorBoard event files"), False),
     ("no_progress", option(_Flag, "show no progress"), False),
 )
@@ -222,6 +224,7 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
             None,
         ),
         ("keep_last", option(int, "checkpoints kept besides the best"), 3),
+        ("on_nonfinite", option(_NonFinite, f"{_NONFINITE} stop, or go on without it"), "stop"),
         ("config", config_type, dataclasses.field(default_factory=config_type)),
         ("hp", hp_type, dataclasses.field(default_factory=hp_type)),
     ]
@@ -230,19 +233,27 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
 
 def resume_options() -> type:
     """The options of `jaxrl resume`."""
-    return dataclasses.make_dataclass("Resume", [_RUN, *_SHOWN, *_MACHINE], frozen=True)
+    text = f"{_NONFINITE} stop, or go on without it; by default as the run began"
+    fields: list[Any] = [
+        _RUN,
+        *_SHOWN,
+        *_MACHINE,
+        ("on_nonfinite", option(_NonFinite | None, text, "{stop,freeze-seed}"), None),
+    ]
+    return dataclasses.make_dataclass("Resume", fields, frozen=True)
 
 
 def evaluate_options() -> type:
     """The options of `jaxrl evaluate`."""
-    which = "newest good checkpoint, or the best by training return"
+    which = "last is the newest good checkpoint, best the one with the highest training return"
     fields: list[Any] = [
         _RUN,
         ("episodes", option(Count, "episodes of each seed"), 128),
         ("greedy", option(_Flag, "the likeliest action instead of a draw"), False),
         ("seed", option(int, "seed of the episodes"), 0),
-        ("checkpoint", option(Literal["latest", "best"], which), "latest"),
-        _CACHE,
+        ("checkpoint", option(Literal["both", "last", "best"], which), "both"),
+        ("max_steps", option(Count, "an episode longer than this is unfinished"), 100_000),
+        CACHE,
     ]
     return dataclasses.make_dataclass("Evaluate", fields, frozen=True)
 

@@ -20,7 +20,8 @@ def learning_curve(rows: Sequence[Mapping[str, Any]], path: Path, title: str) ->
     """Draws episode return against environment steps into a PNG at `path`.
 
     A thin line for each seed, a thick one for the interquartile mean over seeds (the mean below
-    four seeds). Rows in which no episode ended are passed over.
+    four seeds). Rows in which no episode ended are passed over. A frozen seed ends in a cross,
+    and is left out of the thick line from there on.
 
     Args:
         rows: as of metrics.jsonl.
@@ -37,6 +38,7 @@ def learning_curve(rows: Sequence[Mapping[str, Any]], path: Path, title: str) ->
         steps, returns = _series(row for row in rows if row["seed"] == seed)
         label = "one seed" if seed == seeds[0] and len(seeds) > 1 else None
         axes.plot(steps, returns, color=_COLOUR, alpha=0.35, linewidth=0.8, label=label)
+        _mark_frozen(axes, [row for row in rows if row["seed"] == seed], steps, returns)
     steps, returns = _average(rows)
     name = "interquartile mean" if len(seeds) >= _IQM_SEEDS else "mean"
     label = (
@@ -59,21 +61,42 @@ def learning_curve(rows: Sequence[Mapping[str, Any]], path: Path, title: str) ->
     write_whole(path, buffer.getvalue())
 
 
+def _mark_frozen(axes: Any, rows: list[Any], steps: list[int], returns: list[float]) -> None:
+    """A cross at the last return of a frozen seed, or on the axis where it has none."""
+    frozen = next((row for row in rows if "frozen_at" in row), None)
+    if frozen is not None:
+        label = f"seed {frozen['seed']}, frozen at update {frozen['frozen_at']}"
+        point = ([steps[-1]], [returns[-1]]) if steps else ([frozen["env_steps"]], [0.0])
+        axes.plot(*point, "x", color="#b3261e", label=label)
+
+
 def _series(rows: Any) -> tuple[list[int], list[float]]:
     points = [(row["env_steps"], row["episode_return"]) for row in rows if _has_return(row)]
     return [step for step, _ in points], [value for _, value in points]
 
 
 def _average(rows: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[float]]:
-    """Over seeds, each with its last known return: not only over those that just ended one."""
+    """Over seeds, each with its last known return: not only over those that just ended one.
+
+    A frozen seed counts until it was frozen.
+    """
     by_step: dict[int, dict[int, float]] = {}
     for row in rows:
         if _has_return(row):
             by_step.setdefault(row["env_steps"], {})[row["seed"]] = row["episode_return"]
+    ends: dict[int, int] = {}
+    for row in rows:
+        if "frozen_at" in row:
+            ends.setdefault(row["seed"], row["env_steps"])
     known: dict[int, float] = {}
-    steps, averages = sorted(by_step), []
-    for step in steps:
+    steps: list[int] = []
+    averages: list[float] = []
+    for step in sorted(by_step):
         known |= by_step[step]
+        known = {seed: value for seed, value in known.items() if step < ends.get(seed, math.inf)}
+        if not known:
+            continue
+        steps.append(step)
         averages.append(interquartile_mean(np.array(list(known.values()))))
     return steps, averages
 

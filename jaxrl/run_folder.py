@@ -5,7 +5,7 @@ metrics.jsonl    one line for each logged update and seed
 checkpoints/     one folder for each checkpoint, named by its update
 curve.png        learning curve
 summary.json     versions, device, compile and run seconds, final returns
-evaluation.json  the last `jaxrl evaluate`
+evaluation.json  the last `jaxrl evaluate`, and evaluation_episodes.json every episode it played
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +23,46 @@ CHECKPOINTS = "checkpoints"
 CURVE = "curve.png"
 SUMMARY = "summary.json"
 EVALUATION = "evaluation.json"
+EPISODES = "evaluation_episodes.json"
 TENSORBOARD = "tensorboard"
 _LOCK = ".lock"
-_OURS = (CONFIG, METRICS, CHECKPOINTS, CURVE, SUMMARY, EVALUATION, TENSORBOARD, _LOCK)
+_OURS = (CONFIG, METRICS, CHECKPOINTS, CURVE, SUMMARY, EVALUATION, EPISODES, TENSORBOARD, _LOCK)
+_WRITING = ".writing"
 
 
 class RunFolderError(ValueError):
     """A folder that cannot be used as asked; the message is one line."""
 
 
+class WriteError(OSError):
+    """A file of a run cannot be written; says which one and why in one line."""
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns an OSError into a WriteError that names `path`."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        failure = WriteError(f"cannot write {path}: {error.strerror or error}")
+        failure.errno = error.errno
+        raise failure from error
+
+
 def check_free(folder: Path, overwrite: bool) -> None:
     """Raises RunFolderError unless a new run may be written to `folder`; changes nothing.
 
     It may when the folder does not exist or is empty, or with `overwrite` when it is a run folder.
+    What a run leaves that could not even write its configuration counts as nothing.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is a file, not a folder")
-    if not any(folder.iterdir()):
+    leftovers = (_LOCK, _temporary(folder / CONFIG).name)
+    if all(entry.name in leftovers for entry in folder.iterdir()):
         return
     if not overwrite:
         raise RunFolderError(
@@ -75,28 +96,56 @@ def require_run(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[Callable[[], None]]:
     """Holds `folder` for this process; RunFolderError if another process trains in it.
 
-    The lock goes with the process, also when it is killed.
+    The lock goes with the process, also when it is killed. Yields a function that raises
+    RunFolderError where the folder is not the one that was locked any more: deleted, moved away
+    or replaced. An open file would go on taking lines that nobody will ever see.
     """
-    with (folder / _LOCK).open("w") as file:
+    path = folder / _LOCK
+    with contextlib.ExitStack() as stack:
+        with writing(path):
+            file = stack.enter_context(path.open("w"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunFolderError(f"another process is training in {folder}") from None
-        yield
+
+        def check() -> None:
+            try:
+                same = os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+            except FileNotFoundError:
+                same = False
+            if not same:
+                raise RunFolderError(f"stopped: {folder} was deleted or replaced while training")
+
+        yield check
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file so that it is there with all of `content`, or is as it was before."""
+    """Writes a file so that it is there with all of `content`, or is as it was before.
+
+    Raises:
+        WriteError: it cannot be written; nothing is left behind.
+    """
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.writing")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary = _temporary(path)
+    with writing(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_WRITING}")
 
 
 def write_json(path: Path, record: Any) -> None:

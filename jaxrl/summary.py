@@ -1,10 +1,11 @@
 """What a run leaves besides its numbers: the curve, and summary.json."""
 
+import contextlib
 import importlib.metadata
 import math
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from jaxrl.statistics import bootstrap_interval, interquartile_mean
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "numpy")
 # The final return is that of this last part of the updates.
 _FINAL_PART = 0.1
+# In the rows of a frozen seed, see `jaxrl.nonfinite`.
+_FROZEN_AT = "frozen_at"
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -32,6 +35,18 @@ def write_curve(folder: Path, run: RunConfig, rows: Rows) -> None:
     seeds = f"seed {first}" if first == last else f"seeds {first}-{last}"
     title = f"{run.algorithm} on {run.env}, {seeds}"
     learning_curve(rows, folder / run_folder.CURVE, title)
+
+
+@contextlib.contextmanager
+def drawn_at_the_end(draw: Callable[[], None]) -> Iterator[None]:
+    """Draws the curve, also of a run that stops; then its failure does not hide the reason."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError, run_folder.RunFolderError):
+            draw()
+        raise
+    draw()
 
 
 def write_summary(
@@ -69,7 +84,9 @@ def write_summary(
         "env_steps_per_seed": max((row["env_steps"] for row in rows), default=0),
         "final_return": {str(seed): _number(value) for seed, value in final.items()},
         "final_return_over_seeds": over_seeds(list(final.values())),
-        "final_return_is": f"mean over the episodes of the last {_FINAL_PART:.0%} of the updates",
+        "final_return_is": f"mean over the episodes of the last {_FINAL_PART:.0%} of the updates;"
+        " a frozen seed has none and is left out over seeds",
+        "frozen": {str(seed): update for seed, update in frozen_seeds(rows).items()},
         "compile_s": round(compile_s, 3),
         "run_s": round(run_s, 3),
         "env_steps_per_s": round(env_steps / max(run_s, 1e-9), 1),
@@ -84,14 +101,19 @@ def write_summary(
 
 
 def final_returns(rows: Rows) -> dict[int, float]:
-    """Mean return of each seed over the episodes of the last tenth of the updates."""
+    """Mean return of each seed over the episodes of the last tenth of the updates.
+
+    NaN where none ended, and for a seed that was frozen.
+    """
     last = max((row["update"] for row in rows), default=0)
+    frozen = frozen_seeds(rows)
     returns: dict[int, float] = {}
     for seed in sorted({row["seed"] for row in rows}):
         chosen = [
             (row["episode_return"], row.get("episodes", 1))
             for row in rows
             if row["seed"] == seed
+            and seed not in frozen
             and row["update"] > last * (1 - _FINAL_PART)
             and not math.isnan(row.get("episode_return", math.nan))
         ]
@@ -101,16 +123,38 @@ def final_returns(rows: Rows) -> dict[int, float]:
     return returns
 
 
+def frozen_seeds(rows: Rows) -> dict[int, int]:
+    """Update at which each frozen seed was frozen, as its rows say."""
+    return {row["seed"]: row[_FROZEN_AT] for row in rows if _FROZEN_AT in row}
+
+
 def over_seeds(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, interquartile mean and its 95% bootstrap interval of one number for each seed."""
+    """Mean, interquartile mean and its 95% bootstrap interval of one number for each seed.
+
+    Values that are not finite are left out; how many were counted and left out is said.
+    """
     known = np.array([value for value in values if math.isfinite(value)], np.float64)
+    counts = {"seeds_counted": len(known), "seeds_left_out": len(values) - len(known)}
     if not len(known):
-        return {"mean": None, "iqm": None, "iqm_95": None}
+        return {"mean": None, "iqm": None, "iqm_95": None, **counts}
     return {
         "mean": float(known.mean()),
         "iqm": interquartile_mean(known),
         "iqm_95": list(bootstrap_interval(known, interquartile_mean)),
+        **counts,
     }
+
+
+def describe_over_seeds(record: Mapping[str, Any]) -> Iterator[str]:
+    """The record of `over_seeds` as a line for a reader; no line where nothing was counted."""
+    if record["iqm"] is not None:
+        low, high = record["iqm_95"]
+        left_out = record["seeds_left_out"]
+        note = f", of {record['seeds_counted']} seeds, {left_out} left out" if left_out else ""
+        yield (
+            f"over seeds: mean {record['mean']:.4g},"
+            f" interquartile mean {record['iqm']:.4g} (95% {low:.4g} to {high:.4g}){note}"
+        )
 
 
 def versions() -> dict[str, str]:

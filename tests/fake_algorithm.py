@@ -47,12 +47,14 @@ class Hyperparameters:
     Attributes:
         lr: step size.
         nan_update: update whose loss is NaN.
+        nan_seed: the only seed that diverges; all of them if negative.
         inf_weights: update after which the weights are infinite but no metric shows it.
         horizon: unused.
     """
 
     lr: float = 0.1
     nan_update: float = -1.0
+    nan_seed: float = -1.0
     inf_weights: float = -1.0
     horizon: float = math.inf
     objective: Objective = Objective()
@@ -75,15 +77,17 @@ class State:
     optimizer: jax.Array
     key: jax.Array
     update: jax.Array
+    seed: jax.Array
 
 
 def make(env: Any, env_params: Any, config: Config, network: Any = None) -> Algorithm:
     """The algorithm; the environment is not looked at."""
 
     def init(key: jax.Array, hp: Hyperparameters) -> State:
+        seed = jax.random.key_data(key)[-1].astype(jnp.int32)
         key_weights, key = jax.random.split(key)
         policy = Policy(jax.random.normal(key_weights, (3,)), jnp.zeros(3))
-        return State(policy, jnp.zeros(3), key, jnp.int32(0))
+        return State(policy, jnp.zeros(3), key, jnp.int32(0), seed)
 
     def loss_of(weights: jax.Array, x: jax.Array, hp: Hyperparameters) -> jax.Array:
         error = x @ weights - x @ jnp.array(TRUE_WEIGHTS)
@@ -98,8 +102,9 @@ def make(env: Any, env_params: Any, config: Config, network: Any = None) -> Algo
         mean = 0.99 * state.policy.mean + 0.01 * jnp.mean(x, axis=0)
         update = state.update + 1
         now = update.astype(jnp.float32)
-        loss = jnp.where(now == hp.nan_update, jnp.nan, loss)
-        weights = jnp.where(now == hp.inf_weights, jnp.inf, weights)
+        sick = (hp.nan_seed < 0) | (hp.nan_seed == state.seed.astype(jnp.float32))
+        loss = jnp.where(sick & (now == hp.nan_update), jnp.nan, loss)
+        weights = jnp.where(sick & (now == hp.inf_weights), jnp.inf, weights)
         episodes = update % 3
         metrics = {
             "loss": loss,
@@ -107,7 +112,7 @@ def make(env: Any, env_params: Any, config: Config, network: Any = None) -> Algo
             "episode_return": jnp.where(episodes > 0, -loss, jnp.nan),
             "episode_length": jnp.where(episodes > 0, 7.0, jnp.nan),
         }
-        return State(Policy(weights, mean), momentum, key, update), metrics
+        return State(Policy(weights, mean), momentum, key, update, state.seed), metrics
 
     def act(policy: Policy, obs: jax.Array, carry: Any, key: jax.Array | None) -> Any:
         return obs @ policy.weights, carry

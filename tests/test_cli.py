@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl import checkpoint, cli, driver, listing, options, registry
+from jaxrl import checkpoint, cli, driver, listing, options, registry, run_evaluation
 from jaxrl.algos.on_policy import lpo
 from jaxrl.config import load_config
 from jaxrl.evaluation import evaluate
@@ -24,6 +24,8 @@ TINY = [
     *("--config.num-envs", "4", "--config.num-steps", "8", "--config.num-epochs", "1"),
     *("--config.network.hidden", "8", "--hp.lr", "2e-3", "--hp.objective.clip", "0.1"),
 ]
+# Evaluation must see a policy through the guard, too.
+QUIET = ["--no-progress", "--on-nonfinite", "freeze-seed"]
 FAKE = ["train", fake_algorithm.NAME, "CartPole-v1", "--total-steps", "40", "--no-progress"]
 
 
@@ -44,7 +46,7 @@ def jaxrl(capsys):
 def trained(tmp_path_factory):
     """A run folder made by the command line, not to be changed."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    assert cli.main([*TRAIN, *TINY, "--seed", "3", "--out", str(folder), "--no-progress"]) == 0
+    assert cli.main([*TRAIN, *TINY, "--seed", "3", "--out", str(folder), *QUIET]) == 0
     return folder
 
 
@@ -70,34 +72,90 @@ def test_train_again_is_refused_and_resume_says_it_is_finished(jaxrl, trained):
     assert jaxrl("resume", trained) == (0, f"{trained} is finished: nothing to do\n", "")
 
 
-def test_evaluate_says_which_checkpoint_and_how_sure(jaxrl, trained):
+def test_evaluate_names_both_checkpoints_and_how_sure(jaxrl, trained):
     code, out, err = jaxrl("evaluate", trained, "--episodes", "5", "--greedy")
     assert (code, err) == (0, "")
-    assert "checkpoint 6 (newest good), 5 episodes of each seed, greedy actions" in out
     record = json.loads((trained / "evaluation.json").read_text())
-    assert (record["checkpoint"], record["actions"]) == ("6", "greedy")
+    kept = json.loads((trained / "evaluation_episodes.json").read_text())
+    best = checkpoint.best(trained / "checkpoints")
+    updates = {name: report["update"] for name, report in record["checkpoints"].items()}
+    assert updates == {"last": 6, "best": best} and record["actions"] == "greedy"
+    assert "5 episodes of each seed, greedy actions" in out and record["selection"] in out
+    assert "last checkpoint, update 6 (the newest good one)" in out
+    trained_return = checkpoint.read_manifest(trained / "checkpoints" / str(best)).metric
+    assert record["checkpoints"]["best"]["training_return"] == trained_return
     setup = driver.load(trained)
-    states, hp = driver.restore(setup, trained / "checkpoints" / "6")
-    means = []
-    for i, entry in enumerate(record["seeds"]):
-        assert entry["seed"] == 3 + i and entry["unfinished_episodes"] == 0
-        policy = jax.tree.map(lambda x, i=i: x[i], states.policy)
-        key = jax.random.fold_in(jax.random.key(3 + i), 0)
-        played = evaluate(setup.env, hp.env, setup.algorithm.act, policy, key, 5, True)
-        assert entry["mean_return"] == pytest.approx(float(np.mean(played.returns)))
-        low, high = entry["mean_return_95"]
-        assert low <= entry["mean_return"] <= high
-        means.append(entry["mean_return"])
-    assert record["over_seeds"]["mean"] == pytest.approx(np.mean(means))
+    for name, update in updates.items():
+        states, hp = driver.restore(setup, trained / "checkpoints" / str(update))
+        means = []
+        for i, entry in enumerate(record["checkpoints"][name]["seeds"]):
+            assert (entry["seed"], entry["finished_episodes"]) == (3 + i, 5)
+            assert entry["unfinished_episodes"] == 0 and entry["frozen_at"] is None
+            policy = jax.tree.map(lambda x, i=i: x[i], states.policy)
+            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(3 + i), 0x6576616C), 0)
+            played = evaluate(setup.env, hp.env, setup.algorithm.act, policy, key, 5, True)
+            episodes = kept["checkpoints"][name]["seeds"][i]
+            assert episodes["returns"] == pytest.approx(np.asarray(played.returns).tolist())
+            assert episodes["lengths"] == np.asarray(played.lengths).tolist()
+            assert set(episodes["ended"]) <= {"terminated", "truncated"}
+            assert entry["mean_return"] == pytest.approx(float(np.mean(played.returns)))
+            low, high = entry["mean_return_95"]
+            assert low <= entry["mean_return"] <= high
+            means.append(entry["mean_return"])
+        over_seeds = record["checkpoints"][name]["over_seeds"]
+        assert over_seeds["mean"] == pytest.approx(np.mean(means))
+        assert (over_seeds["seeds_counted"], over_seeds["seeds_left_out"]) == (2, 0)
 
 
-def test_evaluate_best_and_sampled(jaxrl, trained):
+def test_evaluate_keeps_unfinished_episodes_apart(jaxrl, trained):
+    words = ("--episodes", "8", "--checkpoint", "last", "--max-steps", "15")
+    code, out, _ = jaxrl("evaluate", trained, *words)
+    assert code == 0 and "sampled actions" in out and "best" not in out
+    record = json.loads((trained / "evaluation.json").read_text())
+    kept = json.loads((trained / "evaluation_episodes.json").read_text())
+    assert list(record["checkpoints"]) == ["last"] and record["max_steps"] == 15
+    unfinished = 0
+    for entry, episodes in zip(
+        record["checkpoints"]["last"]["seeds"],
+        kept["checkpoints"]["last"]["seeds"],
+        strict=True,
+    ):
+        pairs = list(zip(episodes["returns"], episodes["ended"], strict=True))
+        finished = [value for value, ended in pairs if ended != "unfinished"]
+        assert entry["finished_episodes"] == len(finished)
+        assert entry["unfinished_episodes"] == 8 - len(finished)
+        # A pole that still stands after 15 steps has the highest return; it is in no mean.
+        assert all(value == 15 for value, ended in pairs if ended == "unfinished")
+        assert entry["mean_return"] == (pytest.approx(np.mean(finished)) if finished else None)
+        unfinished += entry["unfinished_episodes"]
+    assert 0 < unfinished < 16 and "unfinished and in no mean" in out
+
+
+def test_evaluate_best_alone_and_the_same_checkpoint_once(jaxrl, trained, monkeypatch):
     best = checkpoint.best(trained / "checkpoints")
     code, out, _ = jaxrl("evaluate", trained, "--episodes", "3", "--checkpoint", "best")
-    assert code == 0 and f"checkpoint {best} (best by training return)" in out
-    assert "sampled actions" in out
+    assert code == 0 and f"best checkpoint, update {best} (highest training return" in out
+    assert "last checkpoint" not in out
+    restored = []
+    restore = driver.restore
+    monkeypatch.setattr(driver, "restore", lambda *args: restored.append(args) or restore(*args))
+    monkeypatch.setattr(checkpoint, "best", lambda folder: 6)
+    code, out, _ = jaxrl("evaluate", trained, "--episodes", "3")
+    assert code == 0 and "best checkpoint: the same (highest training return" in out
+    assert len(restored) == 1
     code, _, err = jaxrl("evaluate", trained, "--episodes", "0")
     assert (code, err) == (1, "error: episodes must be at least 1, got 0\n")
+
+
+def test_keys_of_evaluation_are_no_keys_of_training():
+    """Splitting a key folds in 0, 1, ...: evaluation with seed e must not repeat them."""
+    for evaluation_seed in (0, 1, 2):
+        (key,) = run_evaluation.evaluation_keys(range(7, 8), evaluation_seed)
+        data = jax.random.key_data(key).tolist()
+        root = jax.random.key(7)
+        families = [root, *jax.random.split(root, 3)]
+        others = [k for parent in families for k in jax.random.split(parent, 64)]
+        assert data not in [jax.random.key_data(k).tolist() for k in others]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +193,15 @@ def test_evaluate_best_and_sampled(jaxrl, trained):
         (["resume", "absent"], 1, "absent is not a folder"),
         (["resume"], 2, "RUN"),
         (["evaluate", "."], 1, "is not a run folder"),
-        (["evaluate", ".", "--checkpoint", "newest"], 2, "latest"),
+        (["evaluate", ".", "--checkpoint", "newest"], 2, "last"),
+        ([*TRAIN, "--on-nonfinite", "skip"], 2, "freeze-seed"),
+        (["bench", "ppo", "CartPole-v1"], 2, "expected: jaxrl bench env ENV"),
+        (["bench", "train", "ppo"], 2, "expected: jaxrl bench env ENV"),
+        (["bench", "env", "CartPol"], 2, "did you mean CartPole-v1"),
+        (["bench", "train", "ppo", "CartPol"], 2, "did you mean CartPole-v1"),
+        (["bench", "env", "CartPole-v1", "--batch", "0"], 1, "batch must be at least 1, got 0"),
+        (["bench", "env", "CartPole-v1", "--bach", "2"], 2, "did you mean --batch"),
+        (["bench", "train", "ppo", "CartPole-v1", "--repeats", "0"], 1, "repeats must be at least"),
         (["envs", "cartpoll"], 2, "no environment matches 'cartpoll'; did you mean CartPole-v1?"),
         (["algorithms", "ppo"], 2, "unexpected argument 'ppo'"),
     ],
@@ -219,7 +285,9 @@ def test_compile_cache_is_on_unless_switched_off(jaxrl, tmp_path):
             ["--hp.objective.clip FLOAT", "epsilon", "--config.num-envs INT", "(default: 16)"],
         ),
         (["resume", "--help"], ["RUN", "--no-cache"]),
-        (["evaluate", "--help"], ["--episodes INT", "(default: 128)", "{latest,best}"]),
+        (["bench", "--help"], ["jaxrl bench train ALGO ENV"]),
+        (["bench", "env", "CartPole-v1", "--help"], ["--batch INT", "(default: 2048)"]),
+        (["evaluate", "--help"], ["--episodes INT", "(default: 128)", "{both,last,best}"]),
         (["envs", "--help"], ["PATTERN"]),
         (["--version"], ["jaxrl 0."]),
         (["algorithms"], [f"{name}  " for name in ("ppo", "a2c", "dpo", "lpo")]),

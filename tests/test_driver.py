@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxrl
-from jaxrl import checkpoint, chunks, driver, registry, run_folder
+from jaxrl import checkpoint, chunks, driver, nonfinite, registry, run_folder
 from jaxrl.algorithm import canonical
 from jaxrl.config import ConfigError, RunConfig, load_config
 from jaxrl.driver import NonFiniteError, Options
@@ -22,12 +22,13 @@ from tests.processes import ROOT
 
 pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
 QUIET = Options(progress=False)
+FAULTS = ("nan_update", "nan_seed", "inf_weights")
 
 
 def fake_run(**changes):
     """20 updates of 4 environment steps, two seeds."""
     hp = fake_algorithm.Hyperparameters(
-        **{k: changes.pop(k) for k in ("lr", "nan_update", "inf_weights") if k in changes}
+        **{k: changes.pop(k) for k in (*FAULTS, "lr") if k in changes}
     )
     values: dict[str, Any] = dict(
         algorithm=fake_algorithm.NAME,
@@ -264,11 +265,12 @@ def test_parameters_that_are_not_finite_stop_the_run_though_no_metric_shows_it(t
 
 def test_the_seed_that_diverged_is_named():
     fine = {"loss": np.ones((3, 2)), chunks.FINITE: np.ones((3, 2), bool)}
-    driver._check_finite(fine, 0, range(7, 9), None, run_folder.Path("nowhere"))
+    watch = nonfinite.Watch(fake_run(seed=7), run_folder.Path("nowhere"), print)
+    assert list(watch(fine, 0, None)) == ["loss"]
     fine["loss"][1, 1] = np.inf
     fine["loss"][2, 0] = np.nan
     with pytest.raises(NonFiniteError, match="non-finite loss at update 42, seed 8"):
-        driver._check_finite(fine, 40, range(7, 9), None, run_folder.Path("nowhere"))
+        watch(fine, 40, None)
 
 
 @pytest.fixture

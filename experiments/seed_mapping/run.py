@@ -7,26 +7,17 @@ Both map the same training over seeds and are timed in turn in one process, comp
 """
 
 import argparse
-import json
 import statistics
-import time
 from pathlib import Path
 
 import jaxrl
 from jaxrl.algorithm import canonical, train
+from jaxrl.benchmark import compiled, seconds_in_turn, write_record
 from jaxrl.parallel import map_seeds
-from jaxrl.summary import commit, device, versions
 
 import jax  # isort: skip
 
 STUDIES = {"CartPole-v1": 40, "Breakout-MinAtar": 6}
-
-
-def seconds(program, *args):
-    """Wall seconds of one call."""
-    start = time.perf_counter()
-    jax.block_until_ready(program(*args))
-    return time.perf_counter() - start
 
 
 def measure(env_id: str, updates: int, seeds: int, repeats: int) -> dict:
@@ -39,14 +30,10 @@ def measure(env_id: str, updates: int, seeds: int, repeats: int) -> dict:
     keys = jax.random.split(jax.random.key(0), seeds)
     programs, compile_s = {}, {}
     for name, backend in (("lax.map", "cpu"), ("vmap", "gpu")):
-        start = time.perf_counter()
-        mapped = jax.jit(map_seeds(lambda key: run(key, hp), backend))
-        programs[name] = mapped.lower(keys).compile()
-        compile_s[name] = round(time.perf_counter() - start, 2)
-    times = {name: [] for name in programs}
-    for _ in range(repeats):
-        for name, program in programs.items():
-            times[name].append(seconds(program, keys))
+        programs[name], took = compiled(map_seeds(lambda key: run(key, hp), backend), keys)
+        compile_s[name] = round(took, 2)
+    # The first round warms up.
+    times = seconds_in_turn(programs, [(keys,)] * (repeats + 1))
     medians = {name: statistics.median(values) for name, values in times.items()}
     steps = preset.config.batch_size * updates * seeds
     return {
@@ -64,22 +51,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    record = {
-        "command": "python experiments/seed_mapping/run.py",
-        "commit": commit(),
-        "device": device(),
-        "versions": versions(),
-        "repeats": repeats,
-        "results": {
-            f"{env_id}, {seeds} seeds": measure(env_id, updates, seeds, repeats)
-            for env_id, updates in STUDIES.items()
-            for seeds in (2, 8)
-        },
+    results = {
+        f"{env_id}, {seeds} seeds": measure(env_id, updates, seeds, repeats)
+        for env_id, updates in STUDIES.items()
+        for seeds in (2, 8)
     }
     path = Path(__file__).parent / "results" / "seed_mapping.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n")
-    print(json.dumps(record["results"], indent=2))
+    write_record(path, "python experiments/seed_mapping/run.py", results, repeats=repeats)
 
 
 if __name__ == "__main__":
