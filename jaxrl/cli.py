@@ -1,10 +1,11 @@
-"""The command line: train, resume, evaluate, envs, algorithms.
+"""The command line: train, resume, evaluate, render, envs, algorithms.
 
 Every mistake is one line on standard error, never a traceback: exit code 2 for a command line that
 cannot be understood (the nearest valid names are given), 1 for everything else that goes wrong.
 Heavy modules are imported by the command that needs them, so that help is quick.
 """
 
+import dataclasses
 import math
 import os
 import shlex
@@ -27,6 +28,7 @@ Reinforcement learning in JAX, from one command.
   jaxrl train ALGO ENV [options]   train, all seeds at once, into a run folder
   jaxrl resume RUN                 continue a run that was stopped or killed
   jaxrl evaluate RUN [options]     play whole episodes of a run's policies
+  jaxrl render RUN|ENV [options]   write a GIF, MP4 or page of an episode
   jaxrl envs [PATTERN]             environments with their observations and actions
   jaxrl algorithms                 algorithms
 
@@ -221,6 +223,28 @@ def _evaluate(args: list[str]) -> int:
     return 0
 
 
+def _render(args: list[str]) -> int:
+    from jaxrl.options import parse, render_options
+
+    options = parse(render_options(), args, "jaxrl render", "Draws episodes.")
+    _compile_cache(not options.no_cache)
+    from jaxrl.rendering.command import Request, render
+
+    names = {field.name for field in dataclasses.fields(Request)} - {"best"}
+    request = Request(
+        **{name: getattr(options, name) for name in names}, best=options.checkpoint == "best"
+    )
+    done = render(request, _say)
+    print(f"{done.name}, {done.label}")
+    for episode in done.episodes:
+        ending = "terminated" if episode.terminated else "truncated"
+        if not (episode.terminated or episode.truncated):
+            ending = "cut by --max-steps"
+        print(f"{episode.length} steps, return {float(episode.returns[-1]):.4g}, {ending}")
+    print(f"written: {done.path}")
+    return 0
+
+
 def _envs(args: list[str]) -> int:
     from jaxrl.listing import describe_environments
     from jaxrl.options import envs_options, parse
@@ -247,6 +271,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "resume": _resume,
     "evaluate": _evaluate,
+    "render": _render,
     "envs": _envs,
     "algorithms": _algorithms,
 }

@@ -206,6 +206,36 @@ def evaluate_options() -> type:
     return dataclasses.make_dataclass("Evaluate", fields, frozen=True)
 
 
+def render_options() -> type:
+    """The options of `jaxrl render`."""
+    target = _Positional[option(str, "run folder, or id of an environment", "RUN|ENV")]
+    which = "newest good checkpoint, or the best by training return"
+    fields: list[Any] = [
+        ("target", target),
+        ("out", option(Path | None, ".gif or .mp4; .html for Brax", "FILE"), None),
+        ("overwrite", option(_Flag, "replace FILE"), False),
+        (
+            "policy",
+            option(Literal["trained", "random"] | None, "who plays; by default the run's policy"),
+            None,
+        ),
+        ("which_seed", option(int | None, "seed of the run; by default the first", "INT"), None),
+        ("checkpoint", option(Literal["latest", "best"], which), "latest"),
+        ("greedy", option(_Flag, "the likeliest action instead of a draw"), False),
+        ("seed", option(int, "seed of the episodes"), 0),
+        ("episodes", option(Count, "episodes, one after the other"), 1),
+        ("max_steps", option(Count, "steps of each episode at most"), 1000),
+        ("fps", option(float | None, "frames a second", "FLOAT"), None),
+        (
+            "env_overrides",
+            option(tuple[str, ...], "parameters of the environment ENV", "[NAME=VALUE ...]"),
+            (),
+        ),
+        _CACHE,
+    ]
+    return dataclasses.make_dataclass("Render", fields, frozen=True)
+
+
 def envs_options() -> type:
     """The options of `jaxrl envs`."""
     text = "a part of an id, or a pattern with * and ?"
