@@ -17,8 +17,8 @@ from jaxrl.rendering.files import save
 from jaxrl.rendering.frames import (
     Frames,
     Moment,
-    RenderError,
     Renderer,
+    RenderError,
     find_renderer,
     register_renderer,
 )

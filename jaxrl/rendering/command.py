@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrl import registry, run_folder
+from jaxrl import checkpoint, registry, run_folder
 from jaxrl.config import parse_overrides
 from jaxrl.evaluation import random_act
 from jaxrl.rendering.episode import Act, Episode, collect
@@ -50,6 +50,14 @@ class Request:
     env_overrides: tuple[str, ...] = ()
 
 
+class Player(NamedTuple):
+    """An algorithm's `act` with a policy and the first carry."""
+
+    act: Act
+    policy: Any
+    carry: Any
+
+
 class Scene(NamedTuple):
     """Who plays where.
 
@@ -57,7 +65,7 @@ class Scene(NamedTuple):
         name: id of the environment.
         env: the environment.
         params: its parameters.
-        player: gives `act` and the policy; reads the checkpoint of a run.
+        player: gives `act`, the policy and the first carry; reads the checkpoint of a run.
         label: the name of the player.
         folder: the run folder, if there is one.
     """
@@ -65,7 +73,7 @@ class Scene(NamedTuple):
     name: str
     env: Any
     params: Any
-    player: Callable[[], tuple[Act, Any]]
+    player: Callable[[], Player]
     label: str
     folder: Path | None
 
@@ -104,11 +112,12 @@ def render(request: Request, say: Callable[[str], None] = print) -> Rendered:
     page = path.suffix.lower() == _PAGE
     fps = 0.0
     if not page:
-        fps = request.fps or find_renderer(scene.env, scene.name).fps
+        renderer = find_renderer(scene.env, scene.name)
+        fps = renderer.fps if request.fps is None else request.fps
         check_fps(path, fps)
     elif request.fps is not None:
         raise RenderError("a page plays at the speed of the simulation, so it takes no --fps")
-    act, policy = scene.player()
+    act, policy, carry = scene.player()
     base = jax.random.key(request.seed)
     episodes = [
         collect(
@@ -119,6 +128,7 @@ def render(request: Request, say: Callable[[str], None] = print) -> Rendered:
             jax.random.fold_in(base, i),
             request.max_steps,
             request.greedy,
+            carry,
         )
         for i in range(request.episodes)
     ]
@@ -166,10 +176,6 @@ def _scene(request: Request, say: Callable[[str], None]) -> Scene:
 def _of_environment(request: Request) -> Scene:
     if request.policy == "trained":
         raise RenderError(f"{request.target} is an environment: only a run has a trained policy")
-    if request.which_seed is not None or request.best:
-        raise RenderError(
-            f"{request.target} is an environment: it has neither seeds nor checkpoints"
-        )
     overrides = dict(parse_overrides(request.env_overrides))
     if "env_id" in overrides:
         raise RenderError(f"{request.target} has no parameter 'env_id'")
@@ -180,7 +186,6 @@ def _of_environment(request: Request) -> Scene:
 
 def _of_run(request: Request, folder: Path, say: Callable[[str], None]) -> Scene:
     from jaxrl import driver
-    from jaxrl.run_evaluation import _choose
 
     if request.env_overrides:
         raise RenderError("a run has the parameters it was trained with; use the environment's id")
@@ -192,21 +197,39 @@ def _of_run(request: Request, folder: Path, say: Callable[[str], None]) -> Scene
     if request.policy == "random":
         player = _random(request, setup.env, setup.env_params)
         return Scene(setup.run.env, setup.env, setup.env_params, player, "random actions", folder)
-    chosen = _choose(folder / run_folder.CHECKPOINTS, request.best, say)
+    chosen = _checkpoint(folder / run_folder.CHECKPOINTS, request.best, say)
 
-    def trained() -> tuple[Act, Any]:
+    def trained() -> Player:
         states, _ = driver.restore(setup, chosen)
-        row = seeds.index(number)
-        return setup.algorithm.act, jax.tree.map(lambda x: x[row], states.policy)
+        policy = jax.tree.map(lambda x: x[seeds.index(number)], states.policy)
+        return Player(setup.algorithm.act, policy, first_carry(setup.algorithm))
 
     label = f"{setup.run.algorithm}, seed {number}, checkpoint {chosen.name}"
     return Scene(setup.run.env, setup.env, setup.env_params, trained, label, folder)
 
 
-def _random(request: Request, env: Any, params: Any) -> Callable[[], tuple[Act, Any]]:
+def _checkpoint(checkpoints: Path, best: bool, say: Callable[[str], None]) -> Path:
+    if not best:
+        return checkpoint.latest_good(checkpoints, say)[0]
+    update = checkpoint.best(checkpoints)
+    if update is None:
+        raise RenderError(f"{checkpoints}: no checkpoint has a return to compare")
+    return checkpoints / str(update)
+
+
+def first_carry(algorithm: Any) -> Any:
+    """The carry with which one episode begins: `()` for a policy without memory."""
+    initial = getattr(algorithm, "initial_carry", None)
+    return () if initial is None else initial(1)
+
+
+def _random(request: Request, env: Any, params: Any) -> Callable[[], Player]:
+    """The player that draws actions, checked against what only a trained one can do."""
     if request.greedy:
         raise RenderError("random actions have no greedy form")
-    return lambda: (random_act(env, params), None)
+    if request.which_seed is not None or request.best:
+        raise RenderError("random actions belong to no seed and no checkpoint of a run")
+    return lambda: Player(random_act(env, params), None, ())
 
 
 def _path(request: Request, scene: Scene) -> Path:

@@ -1,6 +1,8 @@
-"""Frames into files: GIF by Pillow, MP4 by imageio's ffmpeg."""
+"""Frames into files: GIF by Pillow, MP4 by the ffmpeg that imageio brings."""
 
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from jaxrl.rendering.frames import RenderError
 SUFFIXES = (".gif", ".mp4")
 # Viewers slow down a GIF whose frames are shorter than two hundredths of a second.
 _FASTEST_GIF = 50
-_SAMPLES, _COLOURS = 8, 256
+# The colours of all frames are chosen from every second pixel of so many.
+_SAMPLES, _COLOURS = 48, 256
 
 
 def check_path(path: Path, suffixes: Sequence[str] = SUFFIXES, overwrite: bool = False) -> None:
@@ -101,34 +104,39 @@ def _write_gif(frames: Any, path: Path, fps: float) -> None:
 def _palette(frames: Any) -> Image.Image:
     """The colours of a few frames, for all: the background does not flicker."""
     chosen = sorted({round(i) for i in np.linspace(0, len(frames) - 1, _SAMPLES).tolist()})
-    return Image.fromarray(np.concatenate([frames[i] for i in chosen])).quantize(_COLOURS)
+    return Image.fromarray(np.concatenate([frames[i][::2, ::2] for i in chosen])).quantize(_COLOURS)
 
 
 def _write_mp4(frames: Any, path: Path, fps: float) -> None:
     height, width = frames[0].shape[:2]
-    writer = _ffmpeg().write_frames(
-        str(path),
-        (width + width % 2, height + height % 2),
-        fps=fps,
-        codec="libx264",
-        quality=8,
-        macro_block_size=2,
-        ffmpeg_log_level="error",
-    )
-    writer.send(None)
+    size = f"{width + width % 2}x{height + height % 2}"
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", f"{fps:g}", "-i", "-"]
+    coding = ["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+    command = [_ffmpeg(), "-y", "-loglevel", "error", *source, *coding, str(path)]
+    sides = ((0, height % 2), (0, width % 2), (0, 0))
+    # imageio's own writer forks, which JAX warns of: threads and forks do not go together.
+    with tempfile.TemporaryFile() as messages:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=messages)
+        assert process.stdin is not None
+        try:
+            with process.stdin as pipe:
+                for i in range(len(frames)):
+                    pipe.write(np.ascontiguousarray(np.pad(frames[i], sides, mode="edge")).data)
+        except BrokenPipeError:
+            pass  # ffmpeg has given up, and says why
+        finally:
+            code = process.wait()
+        if code:
+            messages.seek(0)
+            reason = messages.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise RenderError(f"ffmpeg could not write {path.name}: {' '.join(reason) or code}")
+
+
+def _ffmpeg() -> str:
+    """Path of the program."""
     try:
-        for i in range(len(frames)):
-            sides = ((0, height % 2), (0, width % 2), (0, 0))
-            writer.send(np.ascontiguousarray(np.pad(frames[i], sides, mode="edge")))
-    finally:
-        writer.close()
+        from imageio_ffmpeg import get_ffmpeg_exe  # type: ignore[import-untyped]
 
-
-def _ffmpeg() -> Any:
-    try:
-        import imageio_ffmpeg
-
-        imageio_ffmpeg.get_ffmpeg_exe()
+        return get_ffmpeg_exe()
     except (ImportError, RuntimeError):
         raise RenderError("an MP4 needs imageio's ffmpeg: pip install 'jaxrl[video]'") from None
-    return imageio_ffmpeg

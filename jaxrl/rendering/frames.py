@@ -11,6 +11,7 @@ every other environment gets `jaxrl.rendering.generic`. Brax has pages, not fram
 (`jaxrl.rendering.brax`).
 """
 
+import dataclasses
 import fnmatch
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, overload
@@ -18,9 +19,9 @@ from typing import Any, NamedTuple, overload
 import jax
 import numpy as np
 
+from jaxrl.registry import load
 from jaxrl.rendering.draw import Frame, enlarged, widened, with_bar
 from jaxrl.rendering.episode import Episode
-from jaxrl.registry import load
 
 # Small pictures are enlarged up to this size; the line under them needs as much.
 _SMALL = 320
@@ -30,7 +31,8 @@ class RenderError(ValueError):
     """What was asked for cannot be drawn or written; the message is one line."""
 
 
-class Moment(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Moment:
     """A state of an episode.
 
     Attributes:
@@ -188,7 +190,7 @@ class Frames(Sequence[Frame]):
         Raises:
             RenderError: it is not uint8 [H, W, 3].
         """
-        picture = np.asarray(self._renderer.draw(self._moment._replace(index=index)))
+        picture = np.asarray(self._renderer.draw(dataclasses.replace(self._moment, index=index)))
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
             raise RenderError(
                 f"the renderer of {self._name} gave {picture.dtype}{list(picture.shape)},"
