@@ -45,7 +45,7 @@ Trains ALGO on ENV, all seeds at once, and leaves a run folder with config.json,
 checkpoints/, curve.png and summary.json. Defaults are a preset for ENV.
 
   jaxrl algorithms               what ALGO can be
-  jaxrl envs                     what ENV can be
+  jaxrl envs                     what ENV can be; or a class of yours, as module:Class
   jaxrl train ppo CartPole-v1 --help
                                  every option, with the preset's value
 """
@@ -117,7 +117,7 @@ def _train(args: list[str]) -> int:
     record = train_options(preset.config, preset.hp, preset.total_steps)
     options = parse(record, args[2:], f"jaxrl train {name} {env_id}", f"{spec.summary}.")
     run = _run_config(spec, env_id, preset, options)
-    out = options.out or Path("runs") / f"{name}_{env_id.replace('/', '-')}"
+    out = options.out or Path("runs") / f"{name}_{env_id.replace('/', '-').replace(':', '-')}"
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
