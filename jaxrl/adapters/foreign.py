@@ -22,6 +22,7 @@ Its code runs under standard dtype promotion; its outputs get strong dtypes (see
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ from jaxrl.adapters.foreign_checks import (
     as_space,
     check_clock,
     check_contract,
-    inspect,
+    facts_of,
     short,
     space_of,
 )
@@ -78,7 +79,7 @@ class ForeignAdapter(GymnaxAdapter):
     ) -> None:
         self._default = params
         self._label = name
-        facts = inspect(env, params, name)
+        facts = facts_of(env, params, name)
         self._task_over = is_terminated
         own_limit = getattr(env, "is_truncated", None)
         self._flagged = facts.six and is_truncated is None
@@ -183,9 +184,12 @@ def from_gymnax(
         AdapterError: a method is missing, fails, or returns what it must not; names it.
     """
     params = getattr(env, "default_params", None) if params is None else params
-    with relaxed_promotion():
-        params = strong(params)
     label = name or type(env).__name__
+    try:
+        with relaxed_promotion():
+            params = strong(params)
+    except TypeError as error:
+        raise AdapterError(f"the params of {label} must be arrays: {short(error)}") from error
     return ForeignAdapter(env, params, label, is_truncated, is_terminated), params
 
 
@@ -203,6 +207,10 @@ def factory(env_id: str, target: str) -> Callable[..., Environment]:
         return lambda: from_gymnax(constructor, name=env_id)[0]
 
     def build(**kwargs: Any) -> Environment:
+        try:
+            inspect.signature(constructor).bind(**kwargs)
+        except TypeError as error:
+            raise AdapterError(f"{env_id} cannot be made without arguments: {error}") from None
         made = constructor(**kwargs)
         env, params = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
         return from_gymnax(env, params, name=env_id)[0]

@@ -30,7 +30,7 @@ class Facts(NamedTuple):
     limit_in_fourth: bool
 
 
-def inspect(env: Any, params: Any, label: str) -> Facts:
+def facts_of(env: Any, params: Any, label: str) -> Facts:
     """Looks at an environment as it is.
 
     Raises:
