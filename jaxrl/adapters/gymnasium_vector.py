@@ -1,12 +1,17 @@
 """A batch of jaxrl environments as a `gymnasium.vector.VectorEnv`.
 
-It steps `jaxrl.vector.VecEnv`, compiled, and resets in the same step (`AutoresetMode.SAME_STEP`):
-where an episode ends, the observation returned is the first of the next one, and `infos` has
+It steps `jaxrl.vector.VecEnv`, compiled, and by default resets in the same step
+(`AutoresetMode.SAME_STEP`): where an episode ends, the observation returned is the first of the
+next one, and `infos` has
 
 - `final_obs`, object [N], the observation that the transition led to, None elsewhere, and the mask
   `_final_obs`, bool [N];
 - `final_info`, the environment's own info of those environments, each entry with its mask, and
   `_final_info`; the own info of the others is in `infos` itself, with masks too.
+
+gymnasium's own vector wrappers (of observations, `RecordEpisodeStatistics`) are made for the other
+mode, `AutoresetMode.NEXT_STEP`: the observation returned is then the final one, and the next step ignores
+the action there, gives reward 0 and the first observation. The episodes are the same.
 
 Stable-Baselines3's interface is another: its `step_wait` returns (obs, rewards, dones, infos) with
 a dict for each environment. An adapter takes three lines: dones = terminations | truncations, and
@@ -22,6 +27,7 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from jaxrl import registry
@@ -43,38 +49,50 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     """
 
     metadata: dict[str, Any] = {
-        "autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
         "render_modes": ["rgb_array"],
         "render_fps": 30,
     }
 
     def __init__(
-        self, env: Any, params: Any, num_envs: int, render_mode: str | None = None
+        self,
+        env: Any,
+        params: Any,
+        num_envs: int,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> None:
         """Batches `env` (as of `jaxrl.make`, with its `params`) `num_envs` times.
 
         Raises:
             ValueError: `num_envs` is not positive; a render mode other than "rgb_array"; the
-                environment has no frames (Brax), but `render_mode` asks for them.
+                environment has no frames (Brax), but `render_mode` asks for them; a mode of
+                resetting other than SAME_STEP and NEXT_STEP.
         """
         super().__init__()
         self._venv = VecEnv(env, num_envs)
         self._params = params
         self.num_envs = num_envs
         self.render_mode = checked_render_mode(render_mode)
+        mode = AutoresetMode(autoreset_mode)
+        if mode == AutoresetMode.DISABLED:
+            raise ValueError("ended environments are always reset: SAME_STEP or NEXT_STEP")
+        self._waits = mode == AutoresetMode.NEXT_STEP
+        self.metadata = {**self.metadata, "autoreset_mode": mode}
         if render_mode is not None:
-            self.metadata = {**self.metadata, "render_fps": find_renderer(env).fps}
+            self.metadata["render_fps"] = find_renderer(env).fps
         self._actions = env.action_space(params)
         self.single_action_space = to_gymnasium_space(self._actions)
         self.single_observation_space = to_gymnasium_space(env.observation_space(params))
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._reset = jax.jit(self._venv.reset)
-        self._step = jax.jit(self._transition)
+        self._step = jax.jit(self._waiting if self._waits else self._transition)
         self._reset_some = jax.jit(self._renewed)
         self._state: VecState | None = None
         self._obs: Any = None
         self._key_steps: Any = None
+        self._pending = np.zeros(num_envs, np.bool_)
         self._time = 0
 
     def reset(
@@ -100,9 +118,11 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             self._obs, self._state = self._reset_some(
                 key_reset, self._masked(mask), self._obs, self._begun()
             )
+            self._pending = self._pending & ~np.asarray(mask)
             if seed is None:
                 return to_numpy(self._obs), {}
         else:
+            self._pending = np.zeros(self.num_envs, np.bool_)
             self._obs, self._state = self._reset(key_reset, self._params)
         self._key_steps, self._time = key_steps, 0
         return to_numpy(self._obs), {}
@@ -122,11 +142,16 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         for leaf in jax.tree.leaves(action):
             if leaf.shape[:1] != (self.num_envs,):
                 raise ValueError(f"need {self.num_envs} actions, got shape {list(leaf.shape)}")
-        time = np.int32(self._time)
-        self._obs, self._state, *rest = self._step(self._key_steps, time, self._begun(), action)
+        now = (self._key_steps, np.int32(self._time), self._begun(), action)
+        before = (self._obs, self._pending) if self._waits else ()
+        self._obs, self._state, *rest = self._step(*now, *before)
         self._time += 1
         reward, terminated, truncated, final_obs, info = to_numpy(tuple(rest))
         ended = terminated | truncated
+        if self._waits:
+            infos = {} if self._pending.all() else _with_masks(info, ~self._pending)
+            self._pending = ended
+            return final_obs, reward, terminated, truncated, infos
         infos = {} if ended.all() else _with_masks(info, ~ended)
         if ended.any():
             infos["final_obs"] = _objects(final_obs, ended)
@@ -177,15 +202,41 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         )
         return obs, state, reward, terminated, truncated, info["final_observation"], info["env"]
 
-    def _renewed(self, key: jax.Array, mask: jax.Array, obs: Any, state: VecState) -> Any:
-        def choose(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jax.vmap(lambda m, a, b: jax.lax.select(m, a, b))(mask, new, old)
+    def _waiting(
+        self,
+        key_steps: jax.Array,
+        time: jax.Array,
+        state: VecState,
+        action: Any,
+        obs: Any,
+        pending: jax.Array,
+    ) -> Any:
+        """A step in which the environments that ended in the last one stand still.
 
-        return jax.tree.map(choose, self._venv.reset(key, self._params), (obs, state))
+        They were reset there already; what is shown of it comes one step later.
+        """
+        new_obs, new_state, reward, terminated, truncated, final_obs, info = self._transition(
+            key_steps, time, state, action
+        )
+        return (
+            *_select(pending, (obs, state), (new_obs, new_state)),
+            jnp.where(pending, jnp.float32(0), reward),
+            terminated & ~pending,
+            truncated & ~pending,
+            _select(pending, obs, final_obs),
+            info,
+        )
+
+    def _renewed(self, key: jax.Array, mask: jax.Array, obs: Any, state: VecState) -> Any:
+        return _select(mask, self._venv.reset(key, self._params), (obs, state))
 
 
 def to_gymnasium_vector(
-    env_id: str, num_envs: int, render_mode: str | None = None, **overrides: Any
+    env_id: str,
+    num_envs: int,
+    render_mode: str | None = None,
+    autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+    **overrides: Any,
 ) -> GymnasiumVectorEnv:
     """`jaxrl.make(env_id, **overrides)`, `num_envs` times, as a `gymnasium.vector.VectorEnv`.
 
@@ -193,7 +244,13 @@ def to_gymnasium_vector(
         ValueError: see `jaxrl.make` and `GymnasiumVectorEnv`.
     """
     env, params = registry.make(env_id, **overrides)
-    return GymnasiumVectorEnv(env, params, num_envs, render_mode)
+    return GymnasiumVectorEnv(env, params, num_envs, render_mode, autoreset_mode)
+
+
+def _select(mask: jax.Array, here: Any, elsewhere: Any) -> Any:
+    """Rows of `here` where `mask`, bool [N], and of `elsewhere` in other places."""
+    choose = jax.vmap(jax.lax.select)
+    return jax.tree.map(lambda x, y: choose(mask, x, y), here, elsewhere)
 
 
 def _with_masks(info: dict[str, Any], mask: np.ndarray[Any, Any]) -> dict[str, Any]:

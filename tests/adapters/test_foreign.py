@@ -16,6 +16,7 @@ from jaxrl.algos.on_policy.types import Config
 from jaxrl.environment import Environment
 from jaxrl.networks import NetworkConfig
 from jaxrl.returns import generalized_advantage, next_values
+from tests import fake_algorithm
 from tests import foreign_envs as foreign
 
 STYLES = (foreign.NewStyle, foreign.OldStyle, foreign.OldStyleOnNewBase, foreign.SixValues)
@@ -242,12 +243,11 @@ def working_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_command_line_trains_a_users_class(working_folder, capsys):
+def test_command_line_trains_a_users_class(working_folder, capsys, registered_fake_algorithm):
     target = "my_envs_for_a_test:Mine"
-    small = ["--config.num-envs", "4", "--config.num-steps", "8", "--config.network.hidden", "4"]
-    small += ["--config.num-minibatches", "1", "--config.num-epochs", "1", "--no-progress"]
-    assert cli.main(["train", "ppo", target, "--total-steps", "96", *small]) == 0
-    folder = working_folder / "runs" / "ppo_my_envs_for_a_test-Mine"
+    words = ["train", fake_algorithm.NAME, target, "--total-steps", "12", "--no-progress"]
+    assert cli.main(words) == 0
+    folder = working_folder / "runs" / f"{fake_algorithm.NAME}_my_envs_for_a_test-Mine"
     assert json.loads((folder / "config.json").read_text())["env"] == target
     assert json.loads((folder / "summary.json").read_text())["updates"] == 3
     assert cli.main(["resume", str(folder)]) == 0
