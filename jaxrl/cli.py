@@ -279,10 +279,13 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 def _options(options: Any, words: list[str]) -> Any:
     from jaxrl.driver import Options
+    from jaxrl.wandb_sink import WandbOptions
 
+    wandb = WandbOptions(options.wandb_project, options.wandb_name, options.wandb_mode)
     return Options(
         command=shlex.join(["jaxrl", *words]),
         tensorboard=options.tensorboard,
+        wandb=wandb if options.wandb else None,
         progress=not options.no_progress,
         say=_say,
     )

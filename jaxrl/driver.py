@@ -31,8 +31,10 @@ from jaxrl.logging import (
     TensorBoard,
     Window,
     cut_metrics,
+    require_tensorboard,
 )
 from jaxrl.summary import write_curve, write_summary
+from jaxrl.wandb_sink import Wandb, WandbOptions, require_wandb
 
 # A call of the compiled program lasts about this long: often enough for Ctrl-C and the bar.
 _CHUNK_SECONDS = 0.5
@@ -89,6 +91,7 @@ class Options:
     Attributes:
         command: recorded in summary.json.
         tensorboard: also write event files.
+        wandb: also log to Weights & Biases, and where.
         progress: show a bar, or lines where there is no terminal.
         say: takes lines for the user.
         chunk: updates of one compiled call; chosen by their duration if None.
@@ -96,6 +99,7 @@ class Options:
 
     command: str = ""
     tensorboard: bool = False
+    wandb: WandbOptions | None = None
     progress: bool = True
     say: Callable[[str], None] = warnings.warn
     chunk: int | None = None
@@ -153,6 +157,7 @@ def train(
     """
     folder = Path(out)
     options = options or Options()
+    _check_packages(options)
     run_folder.check_free(folder, overwrite)
     setup = set_up(run)
     lowered = chunks.lower(setup.algorithm, chunks.seed_keys(run.seed_numbers), setup.hp)
@@ -175,6 +180,7 @@ def resume(out: str | os.PathLike[str], options: Options | None = None) -> Resul
     """
     folder = Path(out)
     options = options or Options()
+    _check_packages(options)
     run_folder.require_run(folder)
     setup = set_up(load_config(folder / run_folder.CONFIG))
     with run_folder.locked(folder):
@@ -203,6 +209,14 @@ def restore(setup: Setup, path: Path) -> tuple[Any, Any]:
     keys = chunks.seed_keys(setup.run.seed_numbers)
     abstract = chunks.abstract_states(setup.algorithm, keys, setup.hp)
     return checkpoint.restore(path, abstract, setup.hp, fingerprint=setup.run.fingerprint())
+
+
+def _check_packages(options: Options) -> None:
+    """Raises ValueError where a sink's package is missing, before anything is written."""
+    if options.tensorboard:
+        require_tensorboard()
+    if options.wandb is not None:
+        require_wandb()
 
 
 def _train(
@@ -284,6 +298,8 @@ class _Sinks:
             first_step = update * setup.steps_per_update
             target = folder / run_folder.TENSORBOARD
             self._sinks.append(TensorBoard(target, run.seed_numbers, first_step))
+        if options.wandb is not None:
+            self._sinks.append(Wandb(folder, run, options.wandb))
         if options.progress:
             title = f"{run.algorithm} {run.env}"
             self._bar = Progress(title, setup.num_updates, update)

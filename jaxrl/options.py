@@ -146,6 +146,14 @@ _CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile c
 _SHOWN: Any = (
     _CACHE,
     ("tensorboard", option(_Flag, "also write TensorBoard event files"), False),
+    ("wandb", option(_Flag, "also log to Weights & Biases, a run for each seed"), False),
+    ("wandb_project", option(str, "project of W&B"), "jaxrl"),
+    ("wandb_name", option(str | None, "group of W&B; by default the run folder's name"), None),
+    (
+        "wandb_mode",
+        option(Literal["online", "offline"] | None, "by default as WANDB_MODE says"),
+        None,
+    ),
     ("no_progress", option(_Flag, "show no progress"), False),
 )
 

@@ -24,8 +24,21 @@ CURVE = "curve.png"
 SUMMARY = "summary.json"
 EVALUATION = "evaluation.json"
 TENSORBOARD = "tensorboard"
+WANDB = "wandb"
+WANDB_IDS = "wandb.json"
 _LOCK = ".lock"
-_OURS = (CONFIG, METRICS, CHECKPOINTS, CURVE, SUMMARY, EVALUATION, TENSORBOARD, _LOCK)
+_OURS = (
+    CONFIG,
+    METRICS,
+    CHECKPOINTS,
+    CURVE,
+    SUMMARY,
+    EVALUATION,
+    TENSORBOARD,
+    WANDB,
+    WANDB_IDS,
+    _LOCK,
+)
 
 
 class RunFolderError(ValueError):

@@ -10,8 +10,8 @@ next one, and `infos` has
   `_final_info`; the own info of the others is in `infos` itself, with masks too.
 
 gymnasium's own vector wrappers (of observations, `RecordEpisodeStatistics`) are made for the other
-mode, `AutoresetMode.NEXT_STEP`: the observation returned is then the final one, and the next step ignores
-the action there, gives reward 0 and the first observation. The episodes are the same.
+mode, `AutoresetMode.NEXT_STEP`: the observation returned is then the final one, and the next step
+ignores the action there, gives reward 0 and the first observation.
 
 Stable-Baselines3's interface is another: its `step_wait` returns (obs, rewards, dones, infos) with
 a dict for each environment. An adapter takes three lines: dones = terminations | truncations, and
