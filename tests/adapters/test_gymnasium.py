@@ -96,6 +96,7 @@ def test_spaces_have_the_same_elements():
     np.testing.assert_array_equal(converted["pose"].high, [1, 2])
     assert converted["grid"].dtype == np.uint8 and converted["mask"].dtype == np.bool_
     assert converted["pair"][0].n == 3 and converted["pair"][1].nvec.tolist() == [2, 5]
+    assert {leaf.dtype for leaf in converted["pair"]} == {np.dtype(np.int32)}
     for i in range(5):
         ours = to_numpy(_sample(space, i))
         assert converted.contains(ours)
@@ -281,6 +282,17 @@ def test_some_begin_anew_and_the_others_go_on(counters):
     for wrong in (np.ones(3, bool), np.zeros(N, bool), np.ones(N, int)):
         with pytest.raises(ValueError, match=r"reset_mask must be bool \[4\]"):
             counters.reset(options={"reset_mask": wrong})
+
+
+def test_reset_by_hand_leaves_nothing_waiting(waiting):
+    waiting.reset(seed=11)
+    ended = np.zeros(N, bool)
+    while not ended.any():
+        *_, terminations, truncations, _ = waiting.step(np.zeros(N, np.int32))
+        ended = terminations | truncations
+    waiting.reset(options={"reset_mask": ended})
+    rewards = waiting.step(np.zeros(N, np.int32))[1]
+    np.testing.assert_array_equal(rewards[ended], 1)
 
 
 def test_seeds(counters):
