@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from jaxrl import _platform
 
 if TYPE_CHECKING:
+    from jaxrl import adapters as adapters
     from jaxrl import registry as registry
+    from jaxrl import rendering as rendering
     from jaxrl import spaces as spaces
     from jaxrl.algorithm import Algorithm as Algorithm
     from jaxrl.algorithm import AlgorithmSpec as AlgorithmSpec
@@ -42,7 +44,7 @@ _EXPORTS = {
     "run_sweep": "jaxrl.sweep.run",
     "train": "jaxrl.algorithm",
 }
-_SUBMODULES = ("registry", "spaces")
+_SUBMODULES = ("adapters", "registry", "rendering", "spaces")
 
 __all__ = [
     "Algorithm",
@@ -50,11 +52,13 @@ __all__ = [
     "Environment",
     "VecEnv",
     "__version__",
+    "adapters",
     "canonical",
     "evaluate",
     "make",
     "map_seeds",
     "registry",
+    "rendering",
     "run_sweep",
     "spaces",
     "train",

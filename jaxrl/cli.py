@@ -1,10 +1,11 @@
-"""The command line: train, resume, evaluate, sweep, bench, envs, algorithms.
+"""The command line: train, resume, evaluate, sweep, render, bench, envs, algorithms.
 
 Every mistake is one line on standard error, never a traceback: exit code 2 for a command line that
 cannot be understood (the nearest valid names are given), 1 for everything else that goes wrong.
 Heavy modules are imported by the command that needs them, so that help is quick.
 """
 
+import dataclasses
 import math
 import os
 import shlex
@@ -28,6 +29,7 @@ Reinforcement learning in JAX, from one command.
   jaxrl resume RUN                 continue a run that was stopped or killed
   jaxrl evaluate RUN [options]     play whole episodes of a run's policies
   jaxrl sweep ALGO ENV [options]   train many settings and say which is best
+  jaxrl render RUN|ENV [options]   write a GIF, MP4 or page of an episode
   jaxrl bench env|train ...        measure speed, as one line of JSON
   jaxrl envs [PATTERN]             environments with their observations and actions
   jaxrl algorithms                 algorithms
@@ -45,7 +47,7 @@ Trains ALGO on ENV, all seeds at once, and leaves a run folder with config.json,
 checkpoints/, curve.png and summary.json. Defaults are a preset for ENV.
 
   jaxrl algorithms               what ALGO can be
-  jaxrl envs                     what ENV can be
+  jaxrl envs                     what ENV can be; or a class of yours, as module:Class
   jaxrl train ppo CartPole-v1 --help
                                  every option, with the preset's value
 """
@@ -118,7 +120,7 @@ def _train(args: list[str]) -> int:
     record = train_options(preset.config, preset.hp, preset.total_steps)
     options = parse(record, args[2:], f"jaxrl train {name} {env_id}", f"{spec.summary}.")
     run = _run_config(spec, env_id, preset, options)
-    out = options.out or Path("runs") / f"{name}_{env_id.replace('/', '-')}"
+    out = options.out or Path("runs") / f"{name}_{env_id.replace('/', '-').replace(':', '-')}"
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 
@@ -251,6 +253,28 @@ def _bench(args: list[str]) -> int:
     return bench(args, _compile_cache)
 
 
+def _render(args: list[str]) -> int:
+    from jaxrl.options import parse, render_options
+
+    options = parse(render_options(), args, "jaxrl render", "Draws episodes.")
+    _compile_cache(not options.no_cache)
+    from jaxrl.rendering.command import Request, render
+
+    names = {field.name for field in dataclasses.fields(Request)} - {"best"}
+    request = Request(
+        **{name: getattr(options, name) for name in names}, best=options.checkpoint == "best"
+    )
+    done = render(request, _say)
+    print(f"{done.name}, {done.label}")
+    for episode in done.episodes:
+        ending = "terminated" if episode.terminated else "truncated"
+        if not (episode.terminated or episode.truncated):
+            ending = "cut by --max-steps"
+        print(f"{episode.length} steps, return {float(episode.returns[-1]):.4g}, {ending}")
+    print(f"written: {done.path}")
+    return 0
+
+
 def _envs(args: list[str]) -> int:
     from jaxrl.listing import describe_environments
     from jaxrl.options import envs_options, parse
@@ -278,6 +302,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "resume": _resume,
     "evaluate": _evaluate,
     "sweep": _sweep,
+    "render": _render,
     "bench": _bench,
     "envs": _envs,
     "algorithms": _algorithms,
@@ -286,10 +311,13 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 def _options(options: Any, words: list[str]) -> Any:
     from jaxrl.driver import Options
+    from jaxrl.wandb_sink import WandbOptions
 
+    wandb = WandbOptions(options.wandb_project, options.wandb_name, options.wandb_mode)
     return Options(
         command=shlex.join(["jaxrl", *words]),
         tensorboard=options.tensorboard,
+        wandb=wandb if options.wandb else None,
         progress=not options.no_progress,
         say=_say if _is_leader() else lambda line: None,
         devices=options.devices,

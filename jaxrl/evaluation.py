@@ -10,6 +10,14 @@ import jax.numpy as jnp
 from jaxrl.algorithm import no_carry
 from jaxrl.vector import VecEnv
 
+# Any number that no split of a key reaches.
+EVALUATION_STREAM = 0x6576616C
+
+
+def evaluation_key(key: jax.Array, evaluation_seed: int) -> jax.Array:
+    """The key of the episodes that a run with the seed key `key` is evaluated on."""
+    return jax.random.fold_in(jax.random.fold_in(key, EVALUATION_STREAM), evaluation_seed)
+
 
 class Episodes(NamedTuple):
     """E episodes.

@@ -140,29 +140,36 @@ class TensorBoard:
         Raises:
             ValueError: tensorboardX is not installed.
         """
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError:
-            raise ValueError(
-                "--tensorboard needs tensorboardX: pip install 'jaxrl[tensorboard]'"
-            ) from None
+        writer = require_tensorboard()
         purge = first_step or None
         self._writers = {
-            seed: SummaryWriter(str(folder / f"seed_{seed}"), purge_step=purge) for seed in seeds
+            seed: writer(str(folder / f"seed_{seed}"), purge_step=purge) for seed in seeds
         }
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Writes one scalar for each metric."""
+        """Writes one scalar for each metric, at once: a killed process leaves what it logged."""
         for row in rows:
             writer = self._writers[int(row["seed"])]
             for name, value in row.items():
                 if name not in ("update", "seed", "env_steps") and math.isfinite(value):
                     writer.add_scalar(name, value, int(row["env_steps"]))
+            writer.flush()
 
     def close(self) -> None:
         """Flushes and closes every writer."""
         for writer in self._writers.values():
             writer.close()
+
+
+def require_tensorboard() -> Any:
+    """tensorboardX's writer; ValueError, naming the extra, where it is not installed."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise ValueError(
+            "--tensorboard needs tensorboardX: pip install 'jaxrl[tensorboard]'"
+        ) from None
+    return SummaryWriter
 
 
 class Progress:

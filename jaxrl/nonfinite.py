@@ -26,9 +26,12 @@ from flax import struct
 
 from jaxrl import checkpoint
 from jaxrl.algorithm import Algorithm
-from jaxrl.chunks import FINITE, all_finite, strong
+from jaxrl.chunks import FINITE, all_finite
 from jaxrl.config import FREEZE_SEED, STOP, ConfigError, RunConfig
+from jaxrl.dtypes import strong
 from jaxrl.logging import EPISODE_METRICS, Metrics
+from jaxrl.parallel import gather
+from jaxrl.shards import EnvShards, Functions
 
 # Metric of `freezing`: the update at which the seed was frozen, -1 where it was not.
 FROZEN_AT = "frozen_at"
@@ -73,15 +76,31 @@ def freezing(algorithm: Algorithm) -> Algorithm:
     Its metrics have `finite_parameters` and `frozen_at` besides; those of the update that was
     undone are as computed, later ones are NaN (integers: zero).
     """
+    init, step = _guarded((algorithm.init, algorithm.step))
+    shards = algorithm.shards
+    if shards is not None:
+        # Metrics and parameters, which decide, are the same in all env shards of a seed.
+        whole = shards
+        shards = EnvShards(
+            whole.num,
+            lambda local, axis: _guarded(whole.part(local, axis)),
+            lambda shared, divided: Guarded(whole.layout(shared, divided), shared),
+        )
+    return algorithm._replace(init=init, step=step, shards=shards)
+
+
+def _guarded(functions: Functions) -> Functions:
+    """(init, step) of `freezing` from those of an algorithm."""
+    inner_init, inner_step = functions
 
     def init(key: jax.Array, hp: Any) -> Guarded:
-        return Guarded(strong(algorithm.init(key, hp)), jnp.int32(-1))
+        return Guarded(strong(inner_init(key, hp)), jnp.int32(-1))
 
     def step(state: Guarded, hp: Any) -> tuple[Guarded, dict[str, jax.Array]]:
-        shapes = jax.eval_shape(algorithm.step, state.inner, hp)[1]
+        shapes = jax.eval_shape(inner_step, state.inner, hp)[1]
 
         def attempt(inner: Any) -> tuple[Any, jax.Array, dict[str, jax.Array]]:
-            new, metrics = algorithm.step(inner, hp)
+            new, metrics = inner_step(inner, hp)
             learnt = all_finite((new.policy, getattr(new, "optimizer", ())))
             metrics = strong(metrics) | {FINITE: learnt}
             bad = jnp.stack([_bad(name, metrics, jnp) for name in metrics]).any()
@@ -96,7 +115,7 @@ def freezing(algorithm: Algorithm) -> Algorithm:
         frozen_at = jnp.where(bad, state.inner.update + 1, state.frozen_at)
         return Guarded(inner, frozen_at), {**metrics, FROZEN_AT: frozen_at}
 
-    return algorithm._replace(init=init, step=step)
+    return init, step
 
 
 def convert(states: Any, saved: str, wanted: str, seeds: range) -> Any:
@@ -212,7 +231,7 @@ def _names(metrics: Metrics, row: int, column: int) -> list[str]:
 
 def _bad_leaf(states: Any, column: int) -> str:
     """Path of the first parameter of one seed that is not finite after the chunk."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(states.policy):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gather(states.policy)):
         if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf[column]).all():
             return f" ({jax.tree_util.keystr(path)})"
     return ""

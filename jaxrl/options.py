@@ -162,6 +162,14 @@ CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile ca
 _SHOWN: Any = (
     CACHE,
     ("tensorboard", option(_Flag, "also write TensorBoard event files"), False),
+    ("wandb", option(_Flag, "also log to Weights & Biases, a run for each seed"), False),
+    ("wandb_project", option(str, "project of W&B"), "jaxrl"),
+    ("wandb_name", option(str | None, "group of W&B; by default the run folder's name"), None),
+    (
+        "wandb_mode",
+        option(Literal["online", "offline"] | None, "by default as WANDB_MODE says"),
+        None,
+    ),
     ("no_progress", option(_Flag, "show no progress"), False),
 )
 
@@ -256,6 +264,36 @@ def evaluate_options() -> type:
         CACHE,
     ]
     return dataclasses.make_dataclass("Evaluate", fields, frozen=True)
+
+
+def render_options() -> type:
+    """The options of `jaxrl render`."""
+    target = _Positional[option(str, "run folder, or id of an environment", "RUN|ENV")]
+    which = "newest good checkpoint, or the best by training return"
+    fields: list[Any] = [
+        ("target", target),
+        ("out", option(Path | None, ".gif or .mp4; .html for Brax", "FILE"), None),
+        ("overwrite", option(_Flag, "replace FILE"), False),
+        (
+            "policy",
+            option(Literal["trained", "random"] | None, "who plays; by default the run's policy"),
+            None,
+        ),
+        ("which_seed", option(int | None, "seed of the run; by default the first", "INT"), None),
+        ("checkpoint", option(Literal["last", "best"], which), "last"),
+        ("greedy", option(_Flag, "the likeliest action instead of a draw"), False),
+        ("seed", option(int, "seed of the episodes"), 0),
+        ("episodes", option(Count, "episodes, one after the other"), 1),
+        ("max_steps", option(Count, "steps of each episode at most"), 1000),
+        ("fps", option(float | None, "frames a second", "FLOAT"), None),
+        (
+            "env_overrides",
+            option(tuple[str, ...], "parameters of the environment ENV", "[NAME=VALUE ...]"),
+            (),
+        ),
+        CACHE,
+    ]
+    return dataclasses.make_dataclass("Render", fields, frozen=True)
 
 
 def envs_options() -> type:

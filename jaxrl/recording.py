@@ -145,9 +145,7 @@ class Recorder:
         steps = update * self._steps
         rows: list[dict[str, Any]] = [
             {"update": update, "seed": seed, "env_steps": steps, "wall_s": wall, **record}
-            for seed, record in zip(
-                self._run.seed_numbers, self._row_window.summary(), strict=True
-            )
+            for seed, record in zip(self._run.seed_numbers, self._row_window.summary(), strict=True)
         ]
         for row in rows:
             if row["seed"] in frozen:

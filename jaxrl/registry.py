@@ -78,6 +78,8 @@ _BRAX = {
     "walker2d": "walker2d:Walker2d",
 }
 
+_FOREIGN = "jaxrl.adapters.foreign:factory"
+
 _PROBES = {
     "Probe-Action-v1": "policy:Action",
     "Probe-Constant-v1": "value:Constant",
@@ -124,7 +126,8 @@ def make(env_id: str, **overrides: Any) -> "tuple[Environment, Any]":
     """Constructs the environment `env_id` and its parameters.
 
     Args:
-        env_id: one of `environments()`.
+        env_id: one of `environments()`, or "module:attribute" of somebody's gymnax-style
+            environment (see `jaxrl.adapters.foreign`).
         **overrides: values by name. A field of the environment's params is replaced, and keeps its
             dtype; any other name must be a keyword of the environment's constructor.
 
@@ -226,7 +229,9 @@ def load(target: str) -> Any:
 
 
 def _factory(env_id: str) -> Callable[..., Any]:
-    entry = _lookup("environment", env_id, _ENVIRONMENTS)
+    # Anybody's class by its place: "package.module:Class".
+    elsewhere = env_id not in _ENVIRONMENTS and all(env_id.partition(":"))
+    entry = Entry(env_id, _FOREIGN) if elsewhere else _lookup("environment", env_id, _ENVIRONMENTS)
     if entry.adapter is not None:
         return load(entry.adapter)(env_id, entry.target)
     return load(entry.target) if isinstance(entry.target, str) else entry.target

@@ -18,13 +18,11 @@ import jax
 import numpy as np
 
 from jaxrl import checkpoint, chunks, driver, nonfinite, run_folder
-from jaxrl.evaluation import evaluate
+from jaxrl.evaluation import evaluate, evaluation_key
 from jaxrl.parallel import map_seeds
 from jaxrl.statistics import bootstrap_interval
 from jaxrl.summary import commit, describe_over_seeds, device, over_seeds, versions
 
-# Any number that no split of a key reaches.
-EVALUATION_STREAM = 0x6576616C
 CHECKPOINTS = ("last", "best")
 _KEYS = "fold_in(fold_in(jax.random.key(seed), 0x6576616c), evaluation_seed)"
 _BEST = "highest training return, mean over seeds since the checkpoint before"
@@ -158,11 +156,7 @@ def _player(
 
 def evaluation_keys(seeds: range, evaluation_seed: int) -> jax.Array:
     """The key of each seed's episodes, [S]; see the module's docstring."""
-
-    def one(key: jax.Array) -> jax.Array:
-        return jax.random.fold_in(jax.random.fold_in(key, EVALUATION_STREAM), evaluation_seed)
-
-    return jax.vmap(one)(chunks.seed_keys(seeds))
+    return jax.vmap(lambda key: evaluation_key(key, evaluation_seed))(chunks.seed_keys(seeds))
 
 
 def _choose(checkpoints: Path, which: str, say: Callable[[str], Any]) -> dict[str, Path]:

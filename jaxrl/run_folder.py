@@ -25,8 +25,22 @@ SUMMARY = "summary.json"
 EVALUATION = "evaluation.json"
 EPISODES = "evaluation_episodes.json"
 TENSORBOARD = "tensorboard"
+WANDB = "wandb"
+WANDB_IDS = "wandb.json"
 _LOCK = ".lock"
-_OURS = (CONFIG, METRICS, CHECKPOINTS, CURVE, SUMMARY, EVALUATION, EPISODES, TENSORBOARD, _LOCK)
+_OURS = (
+    CONFIG,
+    METRICS,
+    CHECKPOINTS,
+    CURVE,
+    SUMMARY,
+    EVALUATION,
+    EPISODES,
+    TENSORBOARD,
+    WANDB,
+    WANDB_IDS,
+    _LOCK,
+)
 _WRITING = ".writing"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxrl.algorithm import train
 from jaxrl.driver import Setup
-from jaxrl.evaluation import Episodes, evaluate
+from jaxrl.evaluation import Episodes, evaluate, evaluation_key
 from jaxrl.logging import EPISODE_METRICS
 from jaxrl.parallel import map_seeds
 from jaxrl.sweep import memory
@@ -77,9 +77,18 @@ def row_function(setup: Setup, episodes: int, greedy: bool) -> Callable[[jax.Arr
         state, metrics = run(key, hp)
         played = None
         if episodes:
-            key_play = jax.random.fold_in(key, _EVALUATION_SEED)
-            act = setup.algorithm.act
-            played = evaluate(setup.env, hp.env, act, state.policy, key_play, episodes, greedy)
+            key_play = evaluation_key(key, _EVALUATION_SEED)
+            algorithm = setup.algorithm
+            played = evaluate(
+                setup.env,
+                hp.env,
+                algorithm.act,
+                state.policy,
+                key_play,
+                episodes,
+                greedy,
+                initial_carry=algorithm.initial_carry,
+            )
         parts = _parts(setup.num_updates)
         updates = np.arange(1, setup.num_updates + 1)
         last = (updates <= setup.num_updates * (1 - FINAL_PART)).astype(np.int32)
