@@ -121,6 +121,19 @@ def test_full_disk_is_one_error_and_resume_goes_on(
     assert lines == []
 
 
+@pytest.mark.parametrize("said", ["to file 18: [os_error_code='28']", "[OS error 28: ENOSPC]"])
+def test_full_disk_as_the_storage_library_says_it(monkeypatch, tmp_path, said):
+    import orbax.checkpoint as ocp
+
+    def save(*_, **__):
+        raise ValueError(f"RESOURCE_EXHAUSTED: Error writing\n{said}")
+
+    monkeypatch.setattr(ocp.Checkpointer, "save", save)
+    with pytest.raises(WriteError, match="cannot write .*/3: No space left on device$"):
+        state = {"x": chunks.jnp.int32(1)}
+        checkpoint.save(tmp_path / "c", state, {}, {}, update=3, fingerprint="f")
+
+
 def test_full_disk_at_the_very_beginning_leaves_what_may_be_used_again(monkeypatch, tmp_path):
     quiet = driver.Options(progress=False)
     with monkeypatch.context() as patch:
@@ -272,21 +285,28 @@ def test_best_is_never_an_interim_checkpoint(tmp_path):
 
 def test_handlers_are_only_there_while_asked_for():
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    threads = threading.active_count()
-    with pytest.raises(Terminated), signals.termination("") as stop:
-        with stop.holding():
-            signal.raise_signal(signal.SIGTERM)
-            assert stop.requested
+    threads, reached = threading.active_count(), []
+    with pytest.raises(Terminated), signals.termination(""):
+        reached.append(signal.getsignal(signal.SIGTERM))
         signal.raise_signal(signal.SIGTERM)
+        reached.append("beyond")
+    assert len(reached) == 1 and reached[0] != before[0]
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
     assert threading.active_count() == threads and signal.set_wakeup_fd(-1) == -1
 
 
-def test_second_signal_stops_at_once_whichever_it_is():
-    for second in (signal.SIGTERM, signal.SIGINT):
-        with pytest.raises(Terminated), signals.termination("") as stop, stop.holding():
-            signal.raise_signal(signal.SIGTERM)
-            signal.raise_signal(second)
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_first_signal_waits_and_the_second_stops_at_once(second):
+    reached = []
+    with pytest.raises(Terminated), signals.termination("") as stop, stop.holding():
+        signal.raise_signal(signal.SIGTERM)
+        reached.append(stop.requested)
+        signal.raise_signal(second)
+        reached.append("beyond")
+    assert reached == [True]
+
+
+def test_interrupt_alone_is_as_ever():
     with pytest.raises(KeyboardInterrupt), signals.termination("") as stop, stop.holding():
         signal.raise_signal(signal.SIGINT)
 
