@@ -80,7 +80,11 @@ def make_rollout(venv: VecEnv, net: Net, config: Config, shards: Shards = ALONE)
 
 
 def _normalize_reward(
-    state: Any, reward: jax.Array, ended: jax.Array, gamma: jax.Array | float, shards: Shards
+    state: Any,
+    reward: jax.Array,
+    ended: jax.Array,
+    gamma: jax.Array | float,
+    shards: Shards = ALONE,
 ) -> tuple[Any, jax.Array]:
     """Divides rewards [T, N] by the running deviation of discounted reward sums, if configured."""
     if state == ():
@@ -92,7 +96,7 @@ def _normalize_reward(
 
 
 def _episode_metrics(
-    ended: jax.Array, total: jax.Array, length: jax.Array, shards: Shards
+    ended: jax.Array, total: jax.Array, length: jax.Array, shards: Shards = ALONE
 ) -> dict[str, jax.Array]:
     """Means over the episodes that ended, NaN where none did."""
     count = shards.total(jnp.sum(ended, dtype=jnp.int32))
