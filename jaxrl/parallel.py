@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -114,14 +115,31 @@ def map_seeds(fn: Callable, backend: str | None = None, mesh: Mesh | None = None
     if mesh is None:
         return local
     rows = PartitionSpec(SEED)
-    # Checking what varies between devices would ask every loop inside `fn` to say so.
-    spread = jax.shard_map(local, mesh=mesh, in_specs=rows, out_specs=rows, check_vma=False)
+    spread = shard(local, mesh, rows, rows)
 
     def mapped(*args: Any) -> Any:
         num = jax.tree.leaves(args)[0].shape[0]
         return fit_rows(spread(*fit_rows(args, padded_rows(num, mesh))), num)
 
     return mapped
+
+
+def shard(fn: Callable, mesh: Mesh, in_specs: Any, out_specs: Any) -> Callable:
+    """`jax.shard_map` for training.
+
+    Without its check of what varies between devices, which would ask every loop inside `fn` to say
+    so; that what env shards share is the same for all is checked by vmap, see
+    `jaxrl.shards.divide`.
+    """
+
+    def fresh(x: jax.Array) -> jax.Array:
+        return x if x.size or is_key(x) else jnp.zeros(x.shape, x.dtype)
+
+    def local(*args: Any) -> Any:
+        # An array without elements that passes through crashes the compiler of jaxlib 0.11.2.
+        return fn(*jax.tree.map(fresh, args))
+
+    return jax.shard_map(local, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
 
 
 def padded_rows(num: int, mesh: Mesh) -> int:

@@ -10,7 +10,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxrl.algorithm import Algorithm
-from jaxrl.parallel import ENV, SEED, fit_rows, gather, padded_rows, place
+from jaxrl.parallel import ENV, SEED, fit_rows, gather, padded_rows, place, shard
 
 
 class OneDevice:
@@ -126,8 +126,4 @@ class OnMesh:
 
     def _shard(self, fn: Callable, inputs: Any, outputs: Any) -> Callable:
         in_specs, out_specs = jax.tree.map(lambda sharding: sharding.spec, (inputs, outputs))
-        # Checking what varies between devices would ask every loop inside to say so; that what
-        # env shards share is the same for all is checked by vmap, see `jaxrl.shards.divide`.
-        return jax.shard_map(
-            fn, mesh=self._mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
-        )
+        return shard(fn, self._mesh, in_specs, out_specs)

@@ -92,6 +92,13 @@ def test_rows_on_a_mesh_are_the_rows(backend, rows):
         assert len(noise.sharding.device_set) == 4
 
 
+def test_arrays_without_elements_pass():
+    mesh = parallel.make_mesh(4)
+    x = (jnp.ones((4, 2)), jnp.ones((4, 0)))
+    twice, empty = jax.jit(parallel.map_seeds(lambda x, e: (2 * x, e), mesh=mesh))(*x)
+    assert twice.tolist() == [[2.0, 2.0]] * 4 and empty.shape == (4, 0)
+
+
 def test_rows_are_cut_or_repeated():
     x = jnp.arange(3)
     assert parallel.fit_rows(x, 5).tolist() == [0, 1, 2, 2, 2]
@@ -222,7 +229,8 @@ def test_shards_differ_in_what_they_see_and_agree_in_what_they_learn():
 def test_gradient_is_that_of_all_shards_at_once():
     """One step of plain gradient descent on 16 rows of two shards, written out."""
     env, env_params = jaxrl.make("CartPole-v1")
-    net = make_net(env.observation_space(env_params), env.action_space(env_params), NetworkConfig())
+    spaces = env.observation_space(env_params), env.action_space(env_params)
+    net = make_net(*spaces, NetworkConfig(hidden=(8,)))
     config = Config(4, 4, 1, 1, env_shards=2)
     alone = Config(2, 4, 1, 1)
     hp = jaxrl.canonical(a2c.A2CHyperparameters(env=env_params, lr=0.1, entropy_coef=0.0))
