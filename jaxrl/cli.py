@@ -242,6 +242,9 @@ def _evaluate(args: list[str]) -> int:
 
 
 def _sweep(args: list[str]) -> int:
+    from jaxrl.parallel import use_cpu_cores
+
+    use_cpu_cores()
     from jaxrl.sweep.command import sweep
 
     return sweep(args, _compile_cache, _say)
@@ -329,7 +332,7 @@ def _start_machine(args: list[str]) -> None:
 
     To know an algorithm's other options its modules are imported, which starts JAX.
     """
-    from jaxrl import _platform
+    from jaxrl import _platform, parallel
     from jaxrl.options import UsageError, machine_options, parse_some
 
     machine = parse_some(machine_options(), args)
@@ -339,7 +342,7 @@ def _start_machine(args: list[str]) -> None:
     if machine.distributed and any(value is not None for value in several):
         raise UsageError("--distributed finds out by itself what the other options say")
     if machine.devices is None:
-        _platform.set_cpu_devices(_platform.cpu_cores(), replace=False)
+        parallel.use_cpu_cores()
     else:
         _platform.set_cpu_devices(machine.devices)
     if machine.distributed or any(value is not None for value in several):

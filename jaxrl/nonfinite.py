@@ -103,7 +103,7 @@ def _guarded(functions: Functions) -> Functions:
             new, metrics = inner_step(inner, hp)
             learnt = all_finite((new.policy, getattr(new, "optimizer", ())))
             metrics = strong(metrics) | {FINITE: learnt}
-            bad = jnp.stack([_bad(name, metrics, jnp) for name in metrics]).any()
+            bad = jnp.stack([not_finite(name, metrics, jnp) for name in metrics]).any()
             kept = jax.tree.map(partial(jax.lax.select, bad), inner, strong(new))
             return kept, bad, metrics
 
@@ -193,7 +193,7 @@ class Watch:
 
     def _check(self, metrics: Metrics, update: int, states: Any) -> None:
         """Raises for the first update, and in it the first seed, that is not finite."""
-        anywhere = np.any([_bad(name, metrics) for name in metrics], axis=0)
+        anywhere = np.any([not_finite(name, metrics) for name in metrics], axis=0)
         if not anywhere.any():
             return
         row, column = (int(index[0]) for index in np.nonzero(anywhere))
@@ -211,7 +211,7 @@ class Watch:
         raise NonFiniteError(f"stopped: {reason}; {left}")
 
 
-def _bad(name: str, metrics: Any, xp: Any = np) -> Any:
+def not_finite(name: str, metrics: Any, xp: Any = np) -> Any:
     """Where a metric is not finite though it should be; of arrays of NumPy or JAX."""
     values = metrics[name]
     if name == FINITE:
@@ -223,7 +223,7 @@ def _bad(name: str, metrics: Any, xp: Any = np) -> Any:
 
 def _names(metrics: Metrics, row: int, column: int) -> list[str]:
     """What is not finite in one update of one seed: losses first, parameters last."""
-    bad = [name for name in metrics if _bad(name, metrics)[row, column]]
+    bad = [name for name in metrics if not_finite(name, metrics)[row, column]]
     names = [name for name in bad if name != FINITE]
     names.sort(key=lambda name: (name != "loss", "loss" not in name))
     return names + ["parameters"] * (FINITE in bad)

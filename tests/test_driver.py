@@ -239,7 +239,7 @@ def test_environment_steps_pass_32_bits(tmp_path):
     run = fake_run(config=config, total_steps=12, log_every=1, checkpoint_every=1)
     setup = driver.set_up(run)._replace(steps_per_update=2**40)
     lowered = chunks.lower(setup.algorithm, chunks.seed_keys(run.seed_numbers), setup.hp)
-    result = driver._train(setup, tmp_path, QUIET, lowered)
+    result = driver._train(setup, tmp_path, QUIET, lowered, 0, lambda: None)
     assert result.rows[-1]["env_steps"] == 6 * 2**40
     assert result.summary["env_steps_per_seed"] == 6 * 2**40
 

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from jaxrl import checkpoint, chunks, cli, driver, logging, run_folder, signals
+from jaxrl import checkpoint, chunks, cli, driver, logging, recording, run_folder, signals
 from jaxrl.run_folder import RunFolderError, WriteError
 from jaxrl.signals import Terminated
 from tests import fake_algorithm
@@ -41,7 +41,7 @@ def uninterrupted(tmp_path_factory):
 @pytest.fixture
 def no_curve(monkeypatch):
     """Pictures take long and are not what is looked at."""
-    monkeypatch.setattr(driver, "write_curve", lambda *_: None)
+    monkeypatch.setattr(recording, "write_curve", lambda *_: None)
 
 
 # Full disks

@@ -252,7 +252,7 @@ def test_gradient_is_that_of_all_shards_at_once():
     advantage = (advantage - advantage.mean()) / advantage.std()
 
     def loss(params):
-        distribution, value = net.apply(params, obs)
+        distribution, value, _ = net.apply(params, obs, ())
         policy_loss = -jnp.mean(distribution.log_prob(action) * advantage)
         return policy_loss + 0.5 * jnp.mean(0.5 * jnp.square(value - target))
 

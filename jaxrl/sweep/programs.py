@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.algorithm import train
+from jaxrl.chunks import all_finite
 from jaxrl.driver import Setup
 from jaxrl.evaluation import Episodes, evaluate, evaluation_key
-from jaxrl.logging import EPISODE_METRICS
-from jaxrl.parallel import map_seeds
+from jaxrl.nonfinite import not_finite
+from jaxrl.parallel import make_mesh, map_seeds
 from jaxrl.sweep import memory
 
 # Most points of a learning curve.
@@ -126,14 +127,17 @@ def compile_program(
         SweepMemoryError: not even one row fits.
     """
     start = time.perf_counter()
-    mapped = jax.jit(map_seeds(row))
+    mesh = make_mesh(wanted)
+    mapped = jax.jit(map_seeds(row, mesh=mesh))
+    # What is measured is one device's part; the devices of a CPU have one memory.
+    sharing = mesh.size if mesh is not None and jax.default_backend() == "cpu" else 1
     compiled: dict[int, Any] = {}
 
     def measure(rows: int) -> int:
         if rows not in compiled:
             args = jax.tree.map(lambda x: x[np.arange(rows) % len(keys)], (keys, hps))
             compiled[rows] = mapped.lower(*args).compile()
-        return memory.program_bytes(compiled[rows])
+        return sharing * memory.program_bytes(compiled[rows])
 
     rows = memory.choose_rows(wanted, unit, limit, measure)
     size = measure(rows)
@@ -160,19 +164,7 @@ def _episode_mean(metrics: Metrics, parts: np.ndarray[Any, Any], count: int) -> 
 
 def _nonfinite_update(metrics: Metrics, learnt: Any) -> jax.Array:
     """Where `jaxrl train` would have stopped; see `Row`."""
-    bad = [_bad(name, metrics) for name in metrics]
-    anywhere = jnp.stack([jnp.asarray(b) for b in bad]).any(axis=0)
-    leaves = [x for x in jax.tree.leaves(learnt) if jnp.issubdtype(x.dtype, jnp.inexact)]
-    sound = jnp.stack([jnp.all(jnp.isfinite(x)) for x in leaves] or [jnp.bool_(True)]).all()
-    at_end = jnp.where(sound, 0, len(anywhere)).astype(jnp.int32)
-    first = jnp.argmax(anywhere).astype(jnp.int32) + 1
-    return jnp.where(anywhere.any(), first, at_end)
-
-
-def _bad(name: str, metrics: Metrics) -> jax.Array:
-    values = metrics[name]
-    if name not in EPISODE_METRICS:
-        return ~jnp.isfinite(values)
-    if "episodes" in metrics:
-        return ~jnp.isfinite(values) & (metrics["episodes"] > 0)
-    return jnp.isinf(values)
+    bad = jnp.stack([not_finite(name, metrics, jnp) for name in metrics]).any(axis=0)
+    at_end = jnp.where(all_finite(learnt), 0, len(bad)).astype(jnp.int32)
+    first = jnp.argmax(bad).astype(jnp.int32) + 1
+    return jnp.where(bad.any(), first, at_end)

@@ -29,7 +29,7 @@ def rollout(env, params, actions=ACTIONS):
     venv = jaxrl.VecEnv(env, 1)
     obs, state = venv.reset(jax.random.key(0), params)
     seen = {name: [] for name in ("obs", "reward", "terminated", "truncated", "final", "discount")}
-    step = jax.jit(lambda *args: venv.step(*args, on_end=lambda final: final[:, 1]))
+    step = jax.jit(lambda *args: venv.step(*args, on_end=lambda final, extra: final[:, 1]))
     for action in actions:
         seen["obs"].append(obs[0].tolist())
         obs, state, reward, terminated, truncated, info = step(

@@ -44,7 +44,7 @@ def test_training_and_evaluation_are_those_of_the_driver(swept, tmp_path):
         np.testing.assert_allclose(got, [row["episode_return"] for row in rows], rtol=1e-4)
         assert record["curve"]["env_steps"] == [row["env_steps"] for row in rows]
     evaluated = evaluate_run(tmp_path / "run", 5)
-    want = [entry["mean_return"] for entry in evaluated["seeds"]]
+    want = [entry["mean_return"] for entry in evaluated["checkpoints"]["last"]["seeds"]]
     np.testing.assert_allclose(record["score"], want, rtol=1e-4)
     assert [len(e["returns"]) for e in record["evaluation"]] == [5, 5]
     assert record["score"] == [np.mean(e["returns"]) for e in record["evaluation"]]

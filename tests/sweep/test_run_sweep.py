@@ -134,7 +134,7 @@ def test_side_by_side_as_on_an_accelerator_gives_the_same_up_to_rounding(
 ):
     from jaxrl.sweep import compute, programs
 
-    monkeypatch.setattr(programs, "map_seeds", jax.vmap)
+    monkeypatch.setattr(programs, "map_seeds", lambda fn, mesh: jax.vmap(fn))
     monkeypatch.setattr(compute.jax, "default_backend", lambda: "gpu")
     result, lines = sweep(tmp_path / "sweep")
     assert "4 points x 4 seeds in 1 calls of 16 seeds" in lines[0]
