@@ -97,9 +97,13 @@ def test_metadata(built):
     assert set(metadata.get_all("Provides-Extra", [])) == {
         "dev",
         "gpu",
+        "gymnasium",
         "notebook",
         "reference",
+        "slurm",
         "tensorboard",
+        "video",
+        "wandb",
     }
 
 
