@@ -15,6 +15,7 @@ from jaxrl import _platform
 
 if TYPE_CHECKING:
     from jaxrl import adapters as adapters
+    from jaxrl import parallel as parallel
     from jaxrl import registry as registry
     from jaxrl import rendering as rendering
     from jaxrl import spaces as spaces
@@ -44,7 +45,7 @@ _EXPORTS = {
     "run_sweep": "jaxrl.sweep.run",
     "train": "jaxrl.algorithm",
 }
-_SUBMODULES = ("adapters", "registry", "rendering", "spaces")
+_SUBMODULES = ("adapters", "parallel", "registry", "rendering", "spaces")
 
 __all__ = [
     "Algorithm",
@@ -57,6 +58,7 @@ __all__ = [
     "evaluate",
     "make",
     "map_seeds",
+    "parallel",
     "registry",
     "rendering",
     "run_sweep",

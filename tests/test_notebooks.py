@@ -16,6 +16,12 @@ final = np.nanmean(returns[:, :, -10:], axis=(1, 2))
 assert final[0] < 40 < 200 < final[best], final  # 1e-5 learns nothing
 assert episodes.returns.shape == (64,) and episodes.returns.mean() > 200
 """,
+    "02_sweeps.ipynb": """
+assert len(result.table) == 6 and not result.missing
+assert lines[1].startswith("program 1 of 1: 2 points x 4 seeds"), lines
+assert (result.scores() == before).all()
+assert result.best().values["hp.lr"] == 1e-2
+""",
 }
 
 
