@@ -1,0 +1,76 @@
+"""The README's tables of environments and algorithms, made from the registry.
+
+`python -m jaxrl.catalogue README.md` writes them between their marks; a test says when it is due.
+"""
+
+import fnmatch
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxrl import registry
+from jaxrl.run_folder import write_whole
+
+# Family -> patterns of its ids; an id belongs to the first family that matches.
+_FAMILIES = {
+    "Classic control (gymnax)": ("CartPole-*", "Acrobot-*", "MountainCar*", "Pendulum-*"),
+    "MinAtar (gymnax)": ("*-MinAtar",),
+    "Behaviour suite (gymnax)": ("*-bsuite",),
+    "Brax": ("brax/*",),
+    "Probes with known optima": ("Probe-*",),
+    "Others (gymnax)": ("*",),
+}
+
+
+def environments_table() -> str:
+    """Every registered environment, by family, as a Markdown table."""
+    members: dict[str, list[str]] = {family: [] for family in _FAMILIES}
+    for env_id in registry.environments():
+        members[_family(env_id)].append(f"`{env_id}`")
+    rows = [(family, ", ".join(ids)) for family, ids in members.items() if ids]
+    return _table(("family", "environments"), rows)
+
+
+def algorithms_table() -> str:
+    """Every registered algorithm as a Markdown table."""
+    rows = [(f"`{name}`", registry.algorithm(name).summary) for name in registry.algorithms()]
+    return _table(("algorithm", "what it is"), rows)
+
+
+def filled_in(text: str) -> str:
+    """`text` with what is between `<!-- name -->` and `<!-- end name -->` made anew.
+
+    Raises:
+        ValueError: a pair of marks is missing.
+    """
+    tables = {"environments": environments_table(), "algorithms": algorithms_table()}
+    for name, table in tables.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
+        if begin not in text or end not in text:
+            raise ValueError(f"the marks {begin.strip()} and {end} are missing")
+        before, _, rest = text.partition(begin)
+        text = before + begin + table + end + rest.partition(end)[2]
+    return text
+
+
+def _family(env_id: str) -> str:
+    return next(
+        family
+        for family, patterns in _FAMILIES.items()
+        if any(fnmatch.fnmatchcase(env_id, pattern) for pattern in patterns)
+    )
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, str]]) -> str:
+    def lines() -> Iterator[str]:
+        yield f"| {' | '.join(head)} |"
+        yield "|" + "---|" * len(head)
+        for row in rows:
+            yield f"| {' | '.join(row)} |"
+
+    return "\n".join(lines()) + "\n"
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1])
+    write_whole(readme, filled_in(readme.read_text()))
