@@ -19,7 +19,7 @@ def ours(env_id: str, seeds: int) -> tuple[Callable, Any, Callable]:
     """(program, its argument, metrics -> last return) of this package."""
     from jaxrl.algorithm import canonical, train
     from jaxrl.networks import NetworkConfig
-    from jaxrl.parallel import map_seeds
+    from jaxrl.parallel import make_mesh, map_seeds
 
     study = STUDIES[env_id]
     spec = jaxrl.registry.algorithm("ppo")
@@ -31,7 +31,7 @@ def ours(env_id: str, seeds: int) -> tuple[Callable, Any, Callable]:
         num_minibatches=study.num_minibatches,
         network=NetworkConfig(hidden=(64, 64), activation=study.activation),
     )
-    updates = study.total_steps // config.batch_size
+    updates = study.steps(seeds) // config.batch_size
     hp = spec.hyperparameters(
         lr=study.lr,
         lr_final=0.0,
@@ -43,7 +43,7 @@ def ours(env_id: str, seeds: int) -> tuple[Callable, Any, Callable]:
     run = train(spec.make(env, env_params, config), updates)
     hp = canonical(hp)
     return (
-        map_seeds(lambda key: run(key, hp)[1]),
+        map_seeds(lambda key: run(key, hp)[1], mesh=make_mesh(seeds)),
         jax.random.split(jax.random.key(0), seeds),
         lambda metrics: np.nanmean(np.asarray(metrics["episode_return"])[:, -10:]),
     )
@@ -51,14 +51,14 @@ def ours(env_id: str, seeds: int) -> tuple[Callable, Any, Callable]:
 
 def theirs(env_id: str, seeds: int, clone: Path) -> tuple[Callable, Any, Callable]:
     """(program, its argument, metrics -> last return) of PureJaxRL."""
-    import peer
+    import peer  # imports gymnax, which starts JAX
 
     study = STUDIES[env_id]
     config = {
         "LR": study.lr,
         "NUM_ENVS": study.num_envs,
         "NUM_STEPS": NUM_STEPS,
-        "TOTAL_TIMESTEPS": study.total_steps,
+        "TOTAL_TIMESTEPS": study.steps(seeds),
         "UPDATE_EPOCHS": NUM_EPOCHS,
         "NUM_MINIBATCHES": study.num_minibatches,
         "GAMMA": 0.99,
@@ -88,6 +88,8 @@ _EPISODE = ("returned_episode", "returned_episode_returns")
 def main() -> None:
     """Measures one side."""
     side, env_id, seeds, clone = sys.argv[1:]
+    if side == "jaxrl":
+        jaxrl.parallel.use_cpu_cores()  # as the command line does
     count = int(seeds)
     made = ours(env_id, count) if side == "jaxrl" else theirs(env_id, count, Path(clone))
     program, keys, last_return = made

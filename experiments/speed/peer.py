@@ -19,7 +19,6 @@ import gymnax
 import jax
 import jax.numpy as jnp
 
-COMMIT = "31756b197773a52db763fdbe6d635e4b46522a73"
 CLONE = "git clone https://github.com/luchris429/purejaxrl"
 
 
