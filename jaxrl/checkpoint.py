@@ -234,6 +234,20 @@ def best(folder: str | os.PathLike[str]) -> int | None:
     return max(scores)[1] if scores else None
 
 
+def best_good(folder: str | os.PathLike[str]) -> tuple[Path, Manifest]:
+    """The checkpoint of `best`, every file of which is as it was written.
+
+    Raises:
+        CheckpointError: no checkpoint has a metric, or the best one is damaged: the one with the
+            second highest metric is not what was asked for.
+    """
+    update = best(folder)
+    if update is None:
+        raise CheckpointError(f"{folder}: no checkpoint has a return to compare")
+    path = Path(folder) / str(update)
+    return path, verify(path)
+
+
 def restore(
     path: str | os.PathLike[str], state: Any, hp: Any, *, fingerprint: str
 ) -> tuple[Any, Any]:

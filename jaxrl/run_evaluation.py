@@ -167,13 +167,12 @@ def _choose(checkpoints: Path, which: str, say: Callable[[str], Any]) -> dict[st
     if which != "best":
         chosen["last"] = checkpoint.latest_good(checkpoints, say)[0]
     if which != "last":
-        update = checkpoint.best(checkpoints)
-        if update is not None:
-            chosen["best"] = checkpoints / str(update)
-        elif which == "best":
-            raise checkpoint.CheckpointError(f"{checkpoints}: no checkpoint has a return")
-        else:
-            say("no best checkpoint: no episode ended in training before any of them")
+        try:
+            chosen["best"] = checkpoint.best_good(checkpoints)[0]
+        except checkpoint.CheckpointError as error:
+            if which == "best":
+                raise
+            say(f"best checkpoint left out: {error}")
     return chosen
 
 

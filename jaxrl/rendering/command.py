@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -197,7 +198,9 @@ def _of_run(request: Request, folder: Path, say: Callable[[str], None]) -> Scene
     if request.policy == "random":
         player = _random(request, setup.env, setup.env_params)
         return Scene(setup.run.env, setup.env, setup.env_params, player, "random actions", folder)
-    chosen = _checkpoint(folder / run_folder.CHECKPOINTS, request.best, say)
+    checkpoints = folder / run_folder.CHECKPOINTS
+    good = checkpoint.best_good if request.best else partial(checkpoint.latest_good, warn=say)
+    chosen, _ = good(checkpoints)
 
     def trained() -> Player:
         states, _ = driver.restore(setup, chosen)
@@ -206,15 +209,6 @@ def _of_run(request: Request, folder: Path, say: Callable[[str], None]) -> Scene
 
     label = f"{setup.run.algorithm}, seed {number}, checkpoint {chosen.name}"
     return Scene(setup.run.env, setup.env, setup.env_params, trained, label, folder)
-
-
-def _checkpoint(checkpoints: Path, best: bool, say: Callable[[str], None]) -> Path:
-    if not best:
-        return checkpoint.latest_good(checkpoints, say)[0]
-    update = checkpoint.best(checkpoints)
-    if update is None:
-        raise RenderError(f"{checkpoints}: no checkpoint has a return to compare")
-    return checkpoints / str(update)
 
 
 def first_carry(algorithm: Any) -> Any:
