@@ -233,9 +233,9 @@ def _path(request: Request, scene: Scene) -> Path:
     if path is None:
         ending = _PAGE if page else SUFFIXES[0]
         stem = scene.name.replace("/", "-").replace(":", "-")
-        path = (
-            Path(f"{stem}{ending}") if scene.folder is None else scene.folder / f"episode{ending}"
-        )
+        path = Path(f"{stem}{ending}")
+        if scene.folder is not None:
+            path = scene.folder / f"{run_folder.FILM}{ending}"
     suffix = path.suffix.lower()
     if page and suffix in SUFFIXES:
         find_renderer(scene.env, scene.name)  # raises, unless one was registered
