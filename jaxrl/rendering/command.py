@@ -205,16 +205,10 @@ def _of_run(request: Request, folder: Path, say: Callable[[str], None]) -> Scene
     def trained() -> Player:
         states, _ = driver.restore(setup, chosen)
         policy = jax.tree.map(lambda x: x[seeds.index(number)], states.policy)
-        return Player(setup.algorithm.act, policy, first_carry(setup.algorithm))
+        return Player(setup.algorithm.act, policy, setup.algorithm.initial_carry(1))
 
     label = f"{setup.run.algorithm}, seed {number}, checkpoint {chosen.name}"
     return Scene(setup.run.env, setup.env, setup.env_params, trained, label, folder)
-
-
-def first_carry(algorithm: Any) -> Any:
-    """The carry with which one episode begins: `()` for a policy without memory."""
-    initial = getattr(algorithm, "initial_carry", None)
-    return () if initial is None else initial(1)
 
 
 def _random(request: Request, env: Any, params: Any) -> Callable[[], Player]:
