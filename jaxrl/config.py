@@ -109,8 +109,6 @@ class RunConfig:
     def from_json(cls, record: Any) -> "RunConfig":
         """The record of `to_json`; ConfigError where it is not one."""
         fields = {f.name: f for f in dataclasses.fields(cls)}
-        if isinstance(record, dict):  # a record of before there was a choice
-            record = {"on_nonfinite": STOP, **record}
         _check_keys(record, fields, "the configuration")
         if record["schema"] != SCHEMA:
             raise ConfigError(
