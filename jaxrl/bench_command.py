@@ -57,7 +57,7 @@ def bench(args: list[str], compile_cache: Callable[[bool], None]) -> int:
 
 def _env(names: list[str], words: list[str], compile_cache: Callable[[bool], None]) -> Any:
     env_id = names[0]
-    _require_environment(env_id)
+    registry.check_environment(env_id)
     fields: list[Any] = [
         ("batch", option(Count, "environments stepped at once"), 2048),
         ("steps", option(Count, "steps of each in one repeat"), 1000),
@@ -83,9 +83,7 @@ def _env(names: list[str], words: list[str], compile_cache: Callable[[bool], Non
 
 def _train(names: list[str], words: list[str], compile_cache: Callable[[bool], None]) -> Any:
     name, env_id = names
-    spec = registry.algorithm(name)
-    _require_environment(env_id)
-    preset = spec.preset(env_id)
+    spec, preset = registry.preset(name, env_id)
     config, hp = mirror(preset.config, "Config"), mirror(preset.hp, "Hyperparameters")
     fields: list[Any] = [
         ("seeds", option(int, "seeds trained at once"), 1),
@@ -113,8 +111,6 @@ def _train(names: list[str], words: list[str], compile_cache: Callable[[bool], N
         total_steps=_UPDATES * spec.steps_per_update(chosen) if steps is None else steps,
         config=chosen,
         hp=apply(preset.hp, options.hp),
-        log_every=1,
-        checkpoint_every=1,
     )
     compile_cache(not options.no_cache)
     from jaxrl.benchmark import bench_train
@@ -125,8 +121,3 @@ def _train(names: list[str], words: list[str], compile_cache: Callable[[bool], N
 def _parse(fields: list[Any], words: list[str], prog: str) -> Any:
     record = dataclasses.make_dataclass("Bench", fields, frozen=True)
     return parse(record, words, prog, "Measures, and prints one line of JSON.")
-
-
-def _require_environment(env_id: str) -> None:
-    if env_id not in registry.environments():
-        registry.make(env_id)  # raises, naming the nearest

@@ -67,8 +67,8 @@ class RunConfig:
     total_steps: int
     config: Any
     hp: Any
-    log_every: int
-    checkpoint_every: int
+    log_every: int = 1
+    checkpoint_every: int = 1
     keep_last: int = 3
     on_nonfinite: str = STOP
     schema: int = SCHEMA
