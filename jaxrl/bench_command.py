@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxrl import registry
 from jaxrl.config import RunConfig, parse_overrides
-from jaxrl.options import CACHE, Count, UsageError, apply, mirror, option, parse
+from jaxrl.options import CACHE, ENV_OVERRIDES, Count, UsageError, apply, mirror, option, parse
 
 HELP = """\
 usage: jaxrl bench env ENV [options]
@@ -23,11 +23,6 @@ what exact resets cost, peak memory.
   jaxrl bench train ALGO ENV --help    options, and every option of the training
 """
 _USAGE = "expected: jaxrl bench env ENV, or jaxrl bench train ALGO ENV; see jaxrl bench --help"
-_OVERRIDES: Any = (
-    "env_overrides",
-    option(tuple[str, ...], "parameters of the environment", "[NAME=VALUE ...]"),
-    (),
-)
 _REPEATS: Any = ("repeats", option(int, "timed calls, after one that warms up"), 5)
 _SEED: Any = ("seed", option(int, "the first seed"), 0)
 # Updates of a repeat unless --total-steps says otherwise.
@@ -62,13 +57,13 @@ def bench(args: list[str], compile_cache: Callable[[bool], None]) -> int:
 
 def _env(names: list[str], words: list[str], compile_cache: Callable[[bool], None]) -> Any:
     env_id = names[0]
-    _require_environment(env_id)
+    registry.check_environment(env_id)
     fields: list[Any] = [
         ("batch", option(Count, "environments stepped at once"), 2048),
         ("steps", option(Count, "steps of each in one repeat"), 1000),
         _REPEATS,
         _SEED,
-        _OVERRIDES,
+        ENV_OVERRIDES,
         CACHE,
     ]
     options = _parse(fields, words, f"jaxrl bench env {env_id}")
@@ -88,9 +83,7 @@ def _env(names: list[str], words: list[str], compile_cache: Callable[[bool], Non
 
 def _train(names: list[str], words: list[str], compile_cache: Callable[[bool], None]) -> Any:
     name, env_id = names
-    spec = registry.algorithm(name)
-    _require_environment(env_id)
-    preset = spec.preset(env_id)
+    spec, preset = registry.preset(name, env_id)
     config, hp = mirror(preset.config, "Config"), mirror(preset.hp, "Hyperparameters")
     fields: list[Any] = [
         ("seeds", option(int, "seeds trained at once"), 1),
@@ -101,7 +94,7 @@ def _train(names: list[str], words: list[str], compile_cache: Callable[[bool], N
             None,
         ),
         _REPEATS,
-        _OVERRIDES,
+        ENV_OVERRIDES,
         CACHE,
         ("config", config, dataclasses.field(default_factory=config)),
         ("hp", hp, dataclasses.field(default_factory=hp)),
@@ -118,8 +111,6 @@ def _train(names: list[str], words: list[str], compile_cache: Callable[[bool], N
         total_steps=_UPDATES * spec.steps_per_update(chosen) if steps is None else steps,
         config=chosen,
         hp=apply(preset.hp, options.hp),
-        log_every=1,
-        checkpoint_every=1,
     )
     compile_cache(not options.no_cache)
     from jaxrl.benchmark import bench_train
@@ -130,8 +121,3 @@ def _train(names: list[str], words: list[str], compile_cache: Callable[[bool], N
 def _parse(fields: list[Any], words: list[str], prog: str) -> Any:
     record = dataclasses.make_dataclass("Bench", fields, frozen=True)
     return parse(record, words, prog, "Measures, and prints one line of JSON.")
-
-
-def _require_environment(env_id: str) -> None:
-    if env_id not in registry.environments():
-        registry.make(env_id)  # raises, naming the nearest

@@ -115,6 +115,9 @@ def save(
         raise ValueError(f"keep_last must be at least 1, not {keep_last}")
     folder = Path(folder)
     arrays, leaves = _flatten(state, hp)
+    known = float(metric) if metric is not None and math.isfinite(metric) else None
+    # The sums of the files come when they are written.
+    manifest = Manifest(int(update), known, fingerprint, config, leaves, {}, interim)
     temporary = folder / f"{_HIDDEN[0]}{update}"
     path = folder / str(update)
     with writing(path):
@@ -123,18 +126,7 @@ def save(
             if leftover.name.startswith(_HIDDEN):
                 shutil.rmtree(leftover)
         with _new_folder(temporary):
-            _write_arrays(temporary / _ARRAYS, arrays)
-            manifest = Manifest(
-                update=int(update),
-                metric=float(metric) if metric is not None and math.isfinite(metric) else None,
-                fingerprint=fingerprint,
-                config=config,
-                leaves=leaves,
-                files={name: _sha256(temporary / name) for name in _files(temporary)},
-                interim=interim,
-            )
-            (temporary / MANIFEST).write_text(_sealed(manifest), encoding="utf-8")
-            _sync(temporary)
+            _write(temporary, arrays, manifest)
         _publish(temporary, path)
         _prune(folder, keep_last)
     return path
@@ -232,6 +224,20 @@ def best(folder: str | os.PathLike[str]) -> int | None:
         if metric is not None:
             scores.append((metric, update))
     return max(scores)[1] if scores else None
+
+
+def best_good(folder: str | os.PathLike[str]) -> tuple[Path, Manifest]:
+    """The checkpoint of `best`, every file of which is as it was written.
+
+    Raises:
+        CheckpointError: no checkpoint has a metric, or the best one is damaged: the one with the
+            second highest metric is not what was asked for.
+    """
+    update = best(folder)
+    if update is None:
+        raise CheckpointError(f"{folder}: no checkpoint has a return to compare")
+    path = Path(folder) / str(update)
+    return path, verify(path)
 
 
 def restore(
@@ -362,6 +368,15 @@ def _new_folder(path: Path) -> Iterator[None]:
             path.parent.rmdir()
             path.parent.parent.rmdir()
         raise
+
+
+def _write(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]], manifest: Manifest) -> None:
+    """Writes what a checkpoint holds, the sums of its files into the manifest, and flushes it."""
+    _write_arrays(folder / _ARRAYS, arrays)
+    sums = {name: _sha256(folder / name) for name in _files(folder)}
+    sealed = _sealed(dataclasses.replace(manifest, files=sums))
+    (folder / MANIFEST).write_text(sealed, encoding="utf-8")
+    _sync(folder)
 
 
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:

@@ -113,10 +113,7 @@ def _train(args: list[str]) -> int:
         raise UsageError("expected: jaxrl train ALGO ENV [options]; see jaxrl train --help")
     name, env_id = args[:2]
     _start_machine(args[2:])
-    spec = registry.algorithm(name)
-    if env_id not in registry.environments():
-        registry.make(env_id)  # raises, naming the nearest
-    preset = spec.preset(env_id)
+    spec, preset = registry.preset(name, env_id)
     record = train_options(preset.config, preset.hp, preset.total_steps)
     options = parse(record, args[2:], f"jaxrl train {name} {env_id}", f"{spec.summary}.")
     run = _run_config(spec, env_id, preset, options)

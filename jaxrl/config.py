@@ -67,8 +67,8 @@ class RunConfig:
     total_steps: int
     config: Any
     hp: Any
-    log_every: int
-    checkpoint_every: int
+    log_every: int = 1
+    checkpoint_every: int = 1
     keep_last: int = 3
     on_nonfinite: str = STOP
     schema: int = SCHEMA
@@ -109,8 +109,6 @@ class RunConfig:
     def from_json(cls, record: Any) -> "RunConfig":
         """The record of `to_json`; ConfigError where it is not one."""
         fields = {f.name: f for f in dataclasses.fields(cls)}
-        if isinstance(record, dict):  # a record of before there was a choice
-            record = {"on_nonfinite": STOP, **record}
         _check_keys(record, fields, "the configuration")
         if record["schema"] != SCHEMA:
             raise ConfigError(

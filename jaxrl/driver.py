@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from jaxrl import checkpoint, chunks, hosts, nonfinite, parallel, registry, run_folder
 from jaxrl.algorithm import Algorithm, AlgorithmSpec, canonical
-from jaxrl.config import FREEZE_SEED, STOP, ConfigError, RunConfig, load_config
+from jaxrl.config import FREEZE_SEED, ConfigError, RunConfig, load_config
 from jaxrl.logging import Row, require_tensorboard
 from jaxrl.nonfinite import NonFiniteError as NonFiniteError
 from jaxrl.recording import Nobody, Recorder, open_sinks
@@ -230,7 +230,7 @@ def load(out: str | os.PathLike[str]) -> Setup:
 def restore(setup: Setup, path: Path) -> tuple[Any, Any]:
     """(states of all seeds, hp) of a checkpoint; CheckpointError where it does not fit `setup`."""
     run = setup.run
-    policy = checkpoint.read_manifest(path).config.get("on_nonfinite", STOP)
+    policy = checkpoint.read_manifest(path).config["on_nonfinite"]
     if policy != run.on_nonfinite:  # the states have another form
         setup = set_up(dataclasses.replace(run, on_nonfinite=policy))
     keys = chunks.seed_keys(run.seed_numbers)

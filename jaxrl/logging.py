@@ -24,7 +24,9 @@ Metrics = Mapping[str, np.ndarray[Any, Any]]
 
 # Means over the episodes that ended; NaN in an update in which none did.
 EPISODE_METRICS = ("episode_return", "episode_length")
-_COUNTERS = ("update", "seed", "env_steps", "wall_s")
+# The update at which `jaxrl.nonfinite` froze a seed: a metric, -1 where it did not, and in the rows
+# of frozen seeds only.
+FROZEN_AT = "frozen_at"
 _PLAIN_LINES = 20
 _WEIGHT = "weight of "
 

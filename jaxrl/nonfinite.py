@@ -29,12 +29,9 @@ from jaxrl.algorithm import Algorithm
 from jaxrl.chunks import FINITE, all_finite
 from jaxrl.config import FREEZE_SEED, STOP, ConfigError, RunConfig
 from jaxrl.dtypes import strong
-from jaxrl.logging import EPISODE_METRICS, Metrics
+from jaxrl.logging import EPISODE_METRICS, FROZEN_AT, Metrics
 from jaxrl.parallel import gather
 from jaxrl.shards import EnvShards, Functions
-
-# Metric of `freezing`: the update at which the seed was frozen, -1 where it was not.
-FROZEN_AT = "frozen_at"
 
 
 class NonFiniteError(RuntimeError):

@@ -159,6 +159,15 @@ _Flag = tyro.conf.FlagCreatePairsOff[bool]
 _Positional: Any = tyro.conf.Positional
 _RUN: Any = ("run", _Positional[option(Path, "run folder", "RUN")])
 CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile cache"), False)
+ENV_OVERRIDES: Any = (
+    "env_overrides",
+    option(
+        tuple[str, ...],
+        "parameters or constructor arguments of the environment",
+        "[NAME=VALUE ...]",
+    ),
+    (),
+)
 _SHOWN: Any = (
     CACHE,
     ("tensorboard", option(_Flag, "also write TensorBoard event files"), False),
@@ -207,15 +216,7 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
         ("seeds", option(int, "seeds trained at once: SEED, SEED + 1, ..."), 1),
         ("seed", option(int, "the first seed"), 0),
         ("total_steps", option(Count, "environment steps of each seed"), total_steps),
-        (
-            "env_overrides",
-            option(
-                tuple[str, ...],
-                "parameters or constructor arguments of the environment",
-                "[NAME=VALUE ...]",
-            ),
-            (),
-        ),
+        ENV_OVERRIDES,
         ("phi", option(Path | None, "file with a learnt objective's weights", "FILE"), None),
         ("out", option(Path | None, "run folder; by default runs/ALGO_ENV", "DIR"), None),
         ("overwrite", option(_Flag, "replace an earlier run in DIR"), False),
@@ -286,11 +287,7 @@ def render_options() -> type:
         ("episodes", option(Count, "episodes, one after the other"), 1),
         ("max_steps", option(Count, "steps of each episode at most"), 1000),
         ("fps", option(float | None, "frames a second", "FLOAT"), None),
-        (
-            "env_overrides",
-            option(tuple[str, ...], "parameters of the environment ENV", "[NAME=VALUE ...]"),
-            (),
-        ),
+        ENV_OVERRIDES,
         CACHE,
     ]
     return dataclasses.make_dataclass("Render", fields, frozen=True)

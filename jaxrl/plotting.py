@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl.logging import FROZEN_AT
 from jaxrl.run_folder import write_whole
 from jaxrl.statistics import interquartile_mean
 
@@ -63,7 +64,7 @@ def learning_curve(rows: Sequence[Mapping[str, Any]], path: Path, title: str) ->
 
 def _mark_frozen(axes: Any, rows: list[Any], steps: list[int], returns: list[float]) -> None:
     """A cross at the last return of a frozen seed, or on the axis where it has none."""
-    frozen = next((row for row in rows if "frozen_at" in row), None)
+    frozen = next((row for row in rows if FROZEN_AT in row), None)
     if frozen is not None:
         label = f"seed {frozen['seed']}, frozen at update {frozen['frozen_at']}"
         point = ([steps[-1]], [returns[-1]]) if steps else ([frozen["env_steps"]], [0.0])
@@ -86,7 +87,7 @@ def _average(rows: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[float]]
             by_step.setdefault(row["env_steps"], {})[row["seed"]] = row["episode_return"]
     ends: dict[int, int] = {}
     for row in rows:
-        if "frozen_at" in row:
+        if FROZEN_AT in row:
             ends.setdefault(row["seed"], row["env_steps"])
     known: dict[int, float] = {}
     steps: list[int] = []

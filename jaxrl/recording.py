@@ -11,8 +11,17 @@ import numpy as np
 
 from jaxrl import checkpoint, run_folder
 from jaxrl.config import RunConfig
-from jaxrl.logging import JsonLines, Metrics, Progress, Row, Sink, TensorBoard, Window, cut_metrics
-from jaxrl.nonfinite import FROZEN_AT
+from jaxrl.logging import (
+    FROZEN_AT,
+    JsonLines,
+    Metrics,
+    Progress,
+    Row,
+    Sink,
+    TensorBoard,
+    Window,
+    cut_metrics,
+)
 from jaxrl.summary import drawn_at_the_end, write_curve
 from jaxrl.wandb_sink import Wandb, WandbOptions
 

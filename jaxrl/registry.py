@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from jaxrl.algorithm import AlgorithmSpec
+    from jaxrl.algorithm import AlgorithmSpec, Preset
     from jaxrl.environment import Environment
 
 
@@ -156,6 +156,12 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
     return env, params.replace(**changed)
 
 
+def check_environment(env_id: str) -> None:
+    """Raises what `make` raises for an id that it does not know; one of ours is not made."""
+    if env_id not in _ENVIRONMENTS:
+        make(env_id)
+
+
 def register(env_id: str, target: str | Callable[..., Any]) -> None:
     """Adds an environment that `make` can construct.
 
@@ -186,6 +192,18 @@ def algorithm(name: str) -> "AlgorithmSpec":
     """
     target = _lookup("algorithm", name, _ALGORITHMS)
     return load(target) if isinstance(target, str) else target
+
+
+def preset(name: str, env_id: str) -> "tuple[AlgorithmSpec, Preset]":
+    """The specification of the algorithm `name` and its preset for `env_id`.
+
+    Raises:
+        UnknownIdError: no such algorithm or environment; names the nearest ones.
+        ValueError: `env_id` is somebody's "module:attribute", which `make` cannot make.
+    """
+    spec = algorithm(name)
+    check_environment(env_id)
+    return spec, spec.preset(env_id)
 
 
 def register_algorithm(name: str, target: "str | AlgorithmSpec") -> None:

@@ -10,9 +10,9 @@ The same evaluation seed e plays the same episodes. The key of a training seed s
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -27,6 +27,18 @@ CHECKPOINTS = ("last", "best")
 _KEYS = "fold_in(fold_in(jax.random.key(seed), 0x6576616c), evaluation_seed)"
 _BEST = "highest training return, mean over seeds not frozen, since the checkpoint before"
 _FRESH = "the episodes here are fresh: none of them took part in choosing best"
+
+
+class _Played(NamedTuple):
+    """What the policies of a checkpoint did.
+
+    Attributes:
+        episodes: `jaxrl.evaluation.Episodes`, leaves [S, E].
+        frozen: update at which each frozen seed was frozen.
+    """
+
+    episodes: Any
+    frozen: dict[int, int]
 
 
 def evaluate_run(
@@ -63,18 +75,13 @@ def evaluate_run(
     Raises:
         ValueError: not a run folder, no good checkpoint, or a count is not positive.
     """
-    if episodes < 1 or max_steps < 1:
-        name, value = ("episodes", episodes) if episodes < 1 else ("max_steps", max_steps)
-        raise ValueError(f"{name} must be at least 1, got {value}")
+    for name, value in (("episodes", episodes), ("max_steps", max_steps)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
     setup = driver.load(folder)
     paths = _choose(folder / run_folder.CHECKPOINTS, which, say)
     play = _player(setup, episodes, greedy, seed, max_steps)
-    played: dict[Path, tuple[Any, dict[int, int]]] = {}
-    for path in paths.values():
-        if path not in played:
-            states, hp = driver.restore(setup, path)
-            frozen = nonfinite.frozen_seeds(states, setup.run.seed_numbers)
-            played[path] = (jax.device_get(play(states.policy, hp.env)), frozen)
+    played = {path: _play(setup, path, play) for path in dict.fromkeys(paths.values())}
     common = {
         "algorithm": setup.run.algorithm,
         "env": setup.run.env,
@@ -84,28 +91,9 @@ def evaluate_run(
         "keys": _KEYS,
         "max_steps": max_steps,
     }
-    reports = {
-        name: _checkpoint_report(name, path, setup.run.seed_numbers, *played[path])
-        for name, path in paths.items()
-    }
-    record = {
-        **common,
-        "selection": _FRESH,
-        "checkpoints": reports,
-        "commit": commit(),
-        "device": device(),
-        "versions": versions(),
-    }
-    kept = {
-        name: {
-            "update": int(path.name),
-            "seeds": _every_episode(played[path][0], setup.run.seed_numbers),
-        }
-        for name, path in paths.items()
-    }
-    run_folder.write_json(folder / run_folder.EPISODES, {**common, "checkpoints": kept})
-    run_folder.write_json(folder / run_folder.EVALUATION, record)
-    return record
+    seeds = setup.run.seed_numbers
+    _write_episodes(folder, common, paths, played, seeds)
+    return _write_evaluation(folder, common, paths, played, seeds)
 
 
 def describe(record: dict[str, Any]) -> Iterator[str]:
@@ -167,20 +155,59 @@ def _choose(checkpoints: Path, which: str, say: Callable[[str], Any]) -> dict[st
     if which != "best":
         chosen["last"] = checkpoint.latest_good(checkpoints, say)[0]
     if which != "last":
-        update = checkpoint.best(checkpoints)
-        if update is not None:
-            chosen["best"] = checkpoints / str(update)
-        elif which == "best":
-            raise checkpoint.CheckpointError(f"{checkpoints}: no checkpoint has a return")
-        else:
-            say("no best checkpoint: no episode ended in training before any of them")
+        try:
+            chosen["best"] = checkpoint.best_good(checkpoints)[0]
+        except checkpoint.CheckpointError as error:
+            if which == "best":
+                raise
+            say(f"best checkpoint left out: {error}")
     return chosen
 
 
-def _checkpoint_report(
-    name: str, path: Path, seeds: range, played: Any, frozen: dict[int, int]
+def _play(setup: driver.Setup, path: Path, play: Callable[[Any, Any], Any]) -> _Played:
+    states, hp = driver.restore(setup, path)
+    frozen = nonfinite.frozen_seeds(states, setup.run.seed_numbers)
+    return _Played(jax.device_get(play(states.policy, hp.env)), frozen)
+
+
+def _write_episodes(
+    folder: Path,
+    common: Mapping[str, Any],
+    paths: Mapping[str, Path],
+    played: Mapping[Path, _Played],
+    seeds: range,
+) -> None:
+    kept = {
+        name: {"update": int(path.name), "seeds": _every_episode(played[path].episodes, seeds)}
+        for name, path in paths.items()
+    }
+    run_folder.write_json(folder / run_folder.EPISODES, {**common, "checkpoints": kept})
+
+
+def _write_evaluation(
+    folder: Path,
+    common: Mapping[str, Any],
+    paths: Mapping[str, Path],
+    played: Mapping[Path, _Played],
+    seeds: range,
 ) -> dict[str, Any]:
-    entries = [_of_seed(played, i, number, frozen) for i, number in enumerate(seeds)]
+    record = {
+        **common,
+        "selection": _FRESH,
+        "checkpoints": {
+            name: _checkpoint_report(name, path, seeds, played[path])
+            for name, path in paths.items()
+        },
+        "commit": commit(),
+        "device": device(),
+        "versions": versions(),
+    }
+    run_folder.write_json(folder / run_folder.EVALUATION, record)
+    return record
+
+
+def _checkpoint_report(name: str, path: Path, seeds: range, played: _Played) -> dict[str, Any]:
+    entries = [_of_seed(*played, i, number) for i, number in enumerate(seeds)]
     means = [math.nan if e["mean_return"] is None else e["mean_return"] for e in entries]
     return {
         "update": int(path.name),
@@ -191,7 +218,7 @@ def _checkpoint_report(
     }
 
 
-def _of_seed(played: Any, index: int, number: int, frozen: dict[int, int]) -> dict[str, Any]:
+def _of_seed(played: Any, frozen: dict[int, int], index: int, number: int) -> dict[str, Any]:
     finished = played.terminated[index] | played.truncated[index]
     returns = np.asarray(played.returns[index], np.float64)[finished]
     lengths = np.asarray(played.lengths[index], np.float64)[finished]

@@ -1,11 +1,15 @@
 """The folder of a run: what is in it, who may write into it, and files that appear whole.
 
-config.json      the configuration, written first; a folder with one is a run folder
-metrics.jsonl    one line for each logged update and seed
-checkpoints/     one folder for each checkpoint, named by its update
-curve.png        learning curve
-summary.json     versions, device, compile and run seconds, final returns
-evaluation.json  the last `jaxrl evaluate`, and evaluation_episodes.json every episode it played
+config.json               the configuration, written first; a folder with one is a run folder
+metrics.jsonl             one line for each logged update and seed
+checkpoints/              one folder for each checkpoint, named by its update
+curve.png                 learning curve
+summary.json              versions, device, compile and run seconds, final returns
+evaluation.json           the last `jaxrl evaluate`: what came of it
+evaluation_episodes.json  and every episode that it played
+episode.gif, .mp4, .html  the last `jaxrl render`, where no other file was asked for
+tensorboard/              event files, with --tensorboard
+wandb/, wandb.json        what W&B keeps, and the ids of its runs, with --wandb
 """
 
 import contextlib
@@ -24,6 +28,7 @@ CURVE = "curve.png"
 SUMMARY = "summary.json"
 EVALUATION = "evaluation.json"
 EPISODES = "evaluation_episodes.json"
+FILM = "episode"
 TENSORBOARD = "tensorboard"
 WANDB = "wandb"
 WANDB_IDS = "wandb.json"
@@ -36,6 +41,7 @@ _OURS = (
     SUMMARY,
     EVALUATION,
     EPISODES,
+    *(f"{FILM}{ending}" for ending in (".gif", ".mp4", ".html")),
     TENSORBOARD,
     WANDB,
     WANDB_IDS,

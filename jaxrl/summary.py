@@ -15,14 +15,13 @@ import numpy as np
 import jaxrl
 from jaxrl import run_folder
 from jaxrl.config import RunConfig
+from jaxrl.logging import FROZEN_AT
 from jaxrl.plotting import learning_curve
 from jaxrl.statistics import bootstrap_interval, interquartile_mean
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "numpy")
 # The final return is that of this last part of the updates.
 _FINAL_PART = 0.1
-# In the rows of a frozen seed, see `jaxrl.nonfinite`.
-_FROZEN_AT = "frozen_at"
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -125,7 +124,7 @@ def final_returns(rows: Rows) -> dict[int, float]:
 
 def frozen_seeds(rows: Rows) -> dict[int, int]:
     """Update at which each frozen seed was frozen, as its rows say."""
-    return {row["seed"]: row[_FROZEN_AT] for row in rows if _FROZEN_AT in row}
+    return {row["seed"]: row[FROZEN_AT] for row in rows if FROZEN_AT in row}
 
 
 def over_seeds(values: Sequence[float]) -> dict[str, Any]:

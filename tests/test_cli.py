@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 from typing import Any
 
@@ -145,6 +146,29 @@ def test_evaluate_best_alone_and_the_same_checkpoint_once(jaxrl, trained, monkey
     assert len(restored) == 1
     code, _, err = jaxrl("evaluate", trained, "--episodes", "0")
     assert (code, err) == (1, "error: episodes must be at least 1, got 0\n")
+
+
+def test_damaged_best_checkpoint_is_left_out_by_name(jaxrl, trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    update = checkpoint.saved_updates(folder / "checkpoints")[-2]
+    path = folder / "checkpoints" / str(update)
+    files = [file for file in (path / "arrays").rglob("*") if file.is_file()]
+    damaged = max(files, key=lambda file: file.stat().st_size)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    monkeypatch.setattr(checkpoint, "best", lambda folder: update)
+    code, out, err = jaxrl("evaluate", folder, "--episodes", "3")
+    reason = f"{path}: {damaged.relative_to(path)} is truncated or was changed\n"
+    assert (code, err) == (0, f"best checkpoint left out: {reason}")
+    assert "last checkpoint, update 6" in out
+    record = json.loads((folder / "evaluation.json").read_text())
+    assert list(record["checkpoints"]) == ["last"]
+    monkeypatch.setattr(driver, "restore", None)  # an error comes before anything is played
+    for command in ("evaluate", "render"):
+        code, out, err = jaxrl(command, folder, "--checkpoint", "best")
+        assert (code, out, err) == (1, "", f"error: {reason}")
+    monkeypatch.setattr(checkpoint, "best", lambda folder: None)
+    code, _, err = jaxrl("evaluate", folder, "--checkpoint", "best")
+    assert code == 1 and err.endswith("no checkpoint has a return to compare\n")
 
 
 def test_keys_of_evaluation_are_no_keys_of_training():

@@ -316,9 +316,12 @@ def test_existing_folder_is_left_alone(finished, nothing_compiled):
 
 def test_overwrite_replaces_a_run_and_only_what_a_run_wrote(tmp_path):
     driver.train(fake_run(), tmp_path, options=QUIET)
-    (tmp_path / "notes.txt").write_text("mine")
+    films = [tmp_path / f"episode{ending}" for ending in (".gif", ".mp4", ".html")]
+    for file in (tmp_path / "notes.txt", *films):
+        file.write_text("mine")
     driver.train(fake_run(seed=9), tmp_path, overwrite=True, options=QUIET)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not any(film.exists() for film in films)
     assert load_config(tmp_path / "config.json").seed == 9
     assert {row["seed"] for row in read_metrics(tmp_path / "metrics.jsonl")} == {9, 10}
 

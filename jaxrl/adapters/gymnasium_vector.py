@@ -61,8 +61,11 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         num_envs: int,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        name: str | None = None,
     ) -> None:
         """Batches `env` (as of `jaxrl.make`, with its `params`) `num_envs` times.
+
+        Its renderer is that of `name`, its id; by default the environment's own name.
 
         Raises:
             ValueError: `num_envs` is not positive; a render mode other than "rgb_array"; the
@@ -72,6 +75,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         super().__init__()
         self._venv = VecEnv(env, num_envs)
         self._params = params
+        self._name = name
         self.num_envs = num_envs
         self.render_mode = checked_render_mode(render_mode)
         mode = AutoresetMode(autoreset_mode)
@@ -80,7 +84,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._waits = mode == AutoresetMode.NEXT_STEP
         self.metadata = {**self.metadata, "autoreset_mode": mode}
         if render_mode is not None:
-            self.metadata["render_fps"] = find_renderer(env).fps
+            self.metadata["render_fps"] = find_renderer(env, name).fps
         self._actions = env.action_space(params)
         self.single_action_space = to_gymnasium_space(self._actions)
         self.single_observation_space = to_gymnasium_space(env.observation_space(params))
@@ -175,7 +179,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         for i in range(self.num_envs):
             env_state, obs = jax.tree.map(lambda x, i=i: x[i], (state.env_state, self._obs))
             moment = moment_only(env_state, obs, int(lengths[i]), float(returns[i]))
-            frames.append(Frames(self._venv.env, self._params, moment)[0])
+            frames.append(Frames(self._venv.env, self._params, moment, self._name)[0])
         return tuple(frames)
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -244,7 +248,7 @@ def to_gymnasium_vector(
         ValueError: see `jaxrl.make` and `GymnasiumVectorEnv`.
     """
     env, params = registry.make(env_id, **overrides)
-    return GymnasiumVectorEnv(env, params, num_envs, render_mode, autoreset_mode)
+    return GymnasiumVectorEnv(env, params, num_envs, render_mode, autoreset_mode, env_id)
 
 
 def _select(mask: jax.Array, here: Any, elsewhere: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -197,30 +198,17 @@ def _of_run(request: Request, folder: Path, say: Callable[[str], None]) -> Scene
     if request.policy == "random":
         player = _random(request, setup.env, setup.env_params)
         return Scene(setup.run.env, setup.env, setup.env_params, player, "random actions", folder)
-    chosen = _checkpoint(folder / run_folder.CHECKPOINTS, request.best, say)
+    checkpoints = folder / run_folder.CHECKPOINTS
+    good = checkpoint.best_good if request.best else partial(checkpoint.latest_good, warn=say)
+    chosen, _ = good(checkpoints)
 
     def trained() -> Player:
         states, _ = driver.restore(setup, chosen)
         policy = jax.tree.map(lambda x: x[seeds.index(number)], states.policy)
-        return Player(setup.algorithm.act, policy, first_carry(setup.algorithm))
+        return Player(setup.algorithm.act, policy, setup.algorithm.initial_carry(1))
 
     label = f"{setup.run.algorithm}, seed {number}, checkpoint {chosen.name}"
     return Scene(setup.run.env, setup.env, setup.env_params, trained, label, folder)
-
-
-def _checkpoint(checkpoints: Path, best: bool, say: Callable[[str], None]) -> Path:
-    if not best:
-        return checkpoint.latest_good(checkpoints, say)[0]
-    update = checkpoint.best(checkpoints)
-    if update is None:
-        raise RenderError(f"{checkpoints}: no checkpoint has a return to compare")
-    return checkpoints / str(update)
-
-
-def first_carry(algorithm: Any) -> Any:
-    """The carry with which one episode begins: `()` for a policy without memory."""
-    initial = getattr(algorithm, "initial_carry", None)
-    return () if initial is None else initial(1)
 
 
 def _random(request: Request, env: Any, params: Any) -> Callable[[], Player]:
@@ -239,9 +227,9 @@ def _path(request: Request, scene: Scene) -> Path:
     if path is None:
         ending = _PAGE if page else SUFFIXES[0]
         stem = scene.name.replace("/", "-").replace(":", "-")
-        path = (
-            Path(f"{stem}{ending}") if scene.folder is None else scene.folder / f"episode{ending}"
-        )
+        path = Path(f"{stem}{ending}")
+        if scene.folder is not None:
+            path = scene.folder / f"{run_folder.FILM}{ending}"
     suffix = path.suffix.lower()
     if page and suffix in SUFFIXES:
         find_renderer(scene.env, scene.name)  # raises, unless one was registered

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.dtypes import is_key
+
 # Steps of one compiled call: at most so many are thrown away when an episode ends.
 _CHUNK = 128
 
@@ -88,9 +90,9 @@ def collect(
     states, observations = jax.tree.map(lambda *parts: jnp.concatenate(parts), before, after)
     rewards = np.asarray(kept["reward"])
     return Episode(
-        states=_host(states),
-        observations=_host(observations),
-        actions=_host(kept["action"]),
+        states=on_host(states),
+        observations=on_host(observations),
+        actions=on_host(kept["action"]),
         rewards=rewards,
         returns=np.concatenate([[0.0], rewards.cumsum(dtype=np.float64)]).astype(np.float32),
         first_step=0,
@@ -105,7 +107,7 @@ def moment_only(state: Any, observation: Any, step: int, episode_return: float) 
     returns = np.asarray([episode_return], np.float32)
     nothing = np.zeros(0, np.float32)
     return Episode(
-        _host(states), _host(observations), nothing, nothing, returns, step, False, False
+        on_host(states), on_host(observations), nothing, nothing, returns, step, False, False
     )
 
 
@@ -159,9 +161,6 @@ def _act_alone(
     return jax.tree.map(lambda x: x[0], actions), carry
 
 
-def _host(tree: Any) -> Any:
-    def convert(leaf: Any) -> Any:
-        is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return leaf if is_key else np.asarray(leaf)
-
-    return jax.tree.map(convert, tree)
+def on_host(tree: Any) -> Any:
+    """Arrays as NumPy's; typed keys, which NumPy has not, stay JAX's."""
+    return jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.asarray(leaf), tree)

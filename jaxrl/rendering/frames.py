@@ -21,7 +21,7 @@ import numpy as np
 
 from jaxrl.registry import load
 from jaxrl.rendering.draw import Frame, enlarged, widened, with_bar
-from jaxrl.rendering.episode import Episode
+from jaxrl.rendering.episode import Episode, on_host
 
 # Small pictures are enlarged up to this size; the line under them needs as much.
 _SMALL = 320
@@ -166,7 +166,7 @@ class Frames(Sequence[Frame]):
         """Raises RenderError where the environment has no frames."""
         self._name = env.name if name is None else name
         self._renderer = find_renderer(env, self._name)
-        self._moment = Moment(env, jax.tree.map(_on_host, params), self._name, episode, 0)
+        self._moment = Moment(env, on_host(params), self._name, episode, 0)
 
     def __len__(self) -> int:
         return self._moment.episode.length + 1
@@ -210,8 +210,3 @@ class Frames(Sequence[Frame]):
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
-
-
-def _on_host(leaf: Any) -> Any:
-    is_key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return leaf if is_key else np.asarray(leaf)

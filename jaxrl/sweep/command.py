@@ -12,7 +12,7 @@ import tyro
 
 from jaxrl import registry
 from jaxrl.config import RunConfig, parse_overrides
-from jaxrl.options import Count, UsageError, apply, mirror, option, parse
+from jaxrl.options import ENV_OVERRIDES, Count, UsageError, apply, mirror, option, parse
 from jaxrl.sweep import plan as plans
 from jaxrl.sweep import points
 from jaxrl.sweep.compute import Limits
@@ -62,15 +62,7 @@ def sweep_options(config: Any, hp: Any, total_steps: int) -> type:
             EPISODES,
         ),
         ("greedy", option(_Flag, "evaluate the likeliest action instead of a draw"), False),
-        (
-            "env_overrides",
-            option(
-                tuple[str, ...],
-                "parameters or constructor arguments of the environment",
-                "[NAME=VALUE ...]",
-            ),
-            (),
-        ),
+        ENV_OVERRIDES,
         ("out", option(Path | None, "sweep folder; by default runs/sweep_ALGO_ENV", "DIR"), None),
         ("overwrite", option(_Flag, "replace an earlier sweep in DIR"), False),
         ("merge", option(_Flag, "compute nothing: table and plot of what is finished"), False),

@@ -15,6 +15,8 @@ import jaxrl
 from jaxrl.adapters import to_gymnasium, to_gymnasium_vector
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
 from jaxrl.adapters.gymnasium_vector import GymnasiumVectorEnv
+from jaxrl.registry import Entry
+from jaxrl.rendering import frames
 from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 from tests.toy_envs import CostlyReset, CounterParams
 
@@ -328,6 +330,20 @@ def test_vector_environment_renders_and_closes():
     silent = to_gymnasium_vector("CartPole-v1", 2)
     with pytest.warns(UserWarning, match="render_mode='rgb_array'"):
         assert silent.render() is None
+
+
+def test_renderer_of_an_id_that_is_not_the_name(monkeypatch):
+    monkeypatch.setitem(jaxrl.registry._ENVIRONMENTS, "Mine-v3", Entry(CostlyReset))
+    monkeypatch.setattr(frames, "_registered", [])
+    frames.register_renderer("Mine-*", lambda _: np.full((320, 320, 3), 9, np.uint8), fps=7)
+    assert CostlyReset().name != "Mine-v3"
+    vector = to_gymnasium_vector("Mine-v3", 2, render_mode="rgb_array")
+    alone = to_gymnasium("Mine-v3", render_mode="rgb_array")
+    for env in (vector, alone):
+        env.reset(seed=0)
+        assert env.metadata["render_fps"] == 7
+    for frame in (*vector.render(), alone.render()):
+        assert (frame[:320] == 9).all()
 
 
 def test_without_gymnasium_the_extra_is_named(monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import jaxrl
-from jaxrl import cli, config, driver, rendering
+from jaxrl import cli, config, driver, registry, rendering
 from jaxrl.rendering import brax as brax_page
 from jaxrl.rendering import command, files
 from jaxrl.rendering.episode import Episode
@@ -218,23 +218,28 @@ def test_brax_environment_becomes_a_page(render, one_step, tmp_path):
     assert len(system_of(page)["states"]["x"]) == 4
 
 
+def tiny_run(**changes):
+    """Two seeds, 20 updates, episodes of 3 steps."""
+    settings = {
+        "algorithm": fake_algorithm.NAME,
+        "env": "Pendulum-v1",
+        "env_overrides": (("max_steps_in_episode", 3),),
+        "seeds": len(SEEDS),
+        "seed": SEEDS[0],
+        "total_steps": 80,
+        "config": fake_algorithm.Config(),
+        "hp": fake_algorithm.Hyperparameters(),
+        "log_every": 5,
+        "checkpoint_every": 5,
+    }
+    return config.RunConfig(**{**settings, **changes})
+
+
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """A run of the fake algorithm, two seeds, 20 updates; its best is not its last."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    run = config.RunConfig(
-        algorithm=fake_algorithm.NAME,
-        env="Pendulum-v1",
-        env_overrides=(("max_steps_in_episode", 3),),
-        seeds=len(SEEDS),
-        seed=SEEDS[0],
-        total_steps=80,
-        config=fake_algorithm.Config(),
-        hp=fake_algorithm.Hyperparameters(),
-        log_every=5,
-        checkpoint_every=5,
-    )
-    driver.train(run, folder, options=driver.Options(progress=False))
+    driver.train(tiny_run(), folder, options=driver.Options(progress=False))
     return folder
 
 
@@ -263,9 +268,24 @@ def test_run_by_default_is_the_first_seed_and_newest_checkpoint(render, run_fold
     assert code == 0 and out.startswith("Pendulum-v1, random actions\n3 steps")
 
 
-def test_recurrent_policy_begins_with_its_own_carry():
-    assert command.first_carry(SimpleNamespace()) == ()
-    assert command.first_carry(SimpleNamespace(initial_carry=lambda batch: 7 * batch)) == 7
+def test_policy_with_memory_begins_with_its_own_carry(tmp_path, monkeypatch):
+    """Its torque is its memory, which starts at 0.5 and doubles with every action."""
+
+    def make(*args):
+        def act(policy, obs, carry, key):
+            return carry, 2 * carry
+
+        algorithm = fake_algorithm.make(*args)
+        return algorithm._replace(act=act, initial_carry=lambda batch: jnp.full((batch, 1), 0.5))
+
+    spec = fake_algorithm.SPEC._replace(name="fake-memory", make=make)
+    monkeypatch.setitem(registry._ALGORITHMS, spec.name, spec)
+    run = tiny_run(algorithm=spec.name, seeds=1, total_steps=4, log_every=1, checkpoint_every=1)
+    driver.train(run, tmp_path / "run", options=driver.Options(progress=False))
+    done = command.render(command.Request(str(tmp_path / "run")))
+    (episode,) = done.episodes
+    np.testing.assert_array_equal(episode.actions, [[0.5], [1], [2]])
+    assert done.path.name == "episode.gif" and len(read_gif(done.path)[0]) == 4
 
 
 MISTAKES = [
