@@ -75,8 +75,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
         return
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is a file, not a folder")
-    leftovers = (_LOCK, _temporary(folder / CONFIG).name)
-    if all(entry.name in leftovers for entry in folder.iterdir()):
+    if is_empty(folder, CONFIG):
         return
     if not overwrite:
         raise RunFolderError(
@@ -87,6 +86,17 @@ def check_free(folder: Path, overwrite: bool) -> None:
         raise RunFolderError(
             f"{folder} is not a run folder (it has no {CONFIG}), so --overwrite leaves it alone"
         )
+
+
+def is_empty(folder: Path, first: str) -> bool:
+    """Whether nothing is in `folder`, but for a lock and what became of writing the file `first`.
+
+    Args:
+        folder: a folder.
+        first: name of the file that is written first; where it is whole the folder is not empty.
+    """
+    leftovers = (_LOCK, _temporary(folder / first).name)
+    return all(entry.name in leftovers for entry in folder.iterdir())
 
 
 def clear(folder: Path) -> None:

@@ -135,6 +135,8 @@ def sweep(args: list[str], cache: Callable[[bool], None], say: Callable[[str], N
     preset = spec.preset(env_id)
     record = sweep_options(preset.config, preset.hp, preset.total_steps)
     options = parse(record, args[2:], f"jaxrl sweep {name} {env_id}", f"{spec.summary}.")
+    if options.merge and options.overwrite:
+        raise UsageError("--merge shows what is finished, --overwrite would remove it")
     made = _plan(name, env_id, preset, options)
     launch = _launch(options)
     limits = Limits(options.memory_gib, options.points_per_chunk)

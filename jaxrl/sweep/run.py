@@ -167,8 +167,11 @@ def run_plan(
     plans.check(sweep, folder, overwrite)
     # Whatever is wrong with a point is found here, before anything is written.
     groups = group(sweep, range(len(sweep.points)))
-    plans.start(sweep, folder, overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
     with run_folder.locked(folder):
+        # Another process may have written between the first look and the lock.
+        plans.check(sweep, folder, overwrite)
+        plans.start(sweep, folder, overwrite)
         todo = plans.missing(sweep, plans.read_points(folder, sweep))
         if len(todo) < len(sweep.points):
             say(f"{len(sweep.points) - len(todo)} of {len(sweep.points)} points are finished")

@@ -199,11 +199,20 @@ def test_folders_that_hold_something_else_are_left_alone(whole, tmp_path):
     with pytest.raises(ConfigError, match=r"point 1 \(hp\.lr=-1\)"):
         sweep(tmp_path / "new", {"hp.lr": [0.1, -1.0]})
     assert not (tmp_path / "new").exists()
-    with (
-        locked(whole.folder),
-        pytest.raises(RunFolderError, match="another process"),
-    ):
-        sweep(whole.folder)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_being_swept_is_left_alone(whole, overwrite):
+    before = {p: p.read_bytes() for p in whole.folder.rglob("*") if p.is_file()}
+    with locked(whole.folder), pytest.raises(RunFolderError, match="another process"):
+        sweep(whole.folder, overwrite=overwrite)
+    assert {p: p.read_bytes() for p in whole.folder.rglob("*") if p.is_file()} == before
+
+
+def test_what_is_left_of_a_sweep_that_wrote_nothing_is_an_empty_folder(tmp_path):
+    for leftover in (".lock", ".sweep.json.writing"):
+        (tmp_path / leftover).write_text("")
+    assert not sweep(tmp_path, {"hp.lr": [0.1]})[0].missing
 
 
 def test_overwrite_replaces_a_sweep_and_nothing_else(tmp_path):
