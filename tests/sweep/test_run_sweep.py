@@ -230,6 +230,22 @@ def test_too_little_memory_is_an_error_that_says_how_much(tmp_path):
         sweep(tmp_path / "sweep", memory_gib=1e-9)
 
 
+def test_memory_for_one_device_only_is_enough(whole, tmp_path, monkeypatch):
+    from jaxrl.sweep import memory, programs
+
+    seen = []
+
+    def program_bytes(compiled):
+        # A device's part is 100 bytes; four of them do not fit.
+        seen.append(len(jax.tree.leaves(compiled.input_shardings)[0].device_set))
+        return 100
+
+    monkeypatch.setattr(programs.memory, "program_bytes", program_bytes)
+    result, lines = sweep(tmp_path / "sweep", memory_gib=250 / memory.GIB)
+    assert set(seen) == {4, 1} and "calls of 4 seeds" in lines[0]
+    np.testing.assert_allclose(result.scores(), whole.scores(), rtol=1e-5)
+
+
 def test_merging_shows_what_is_finished(whole, tmp_path):
     plans.start(whole.plan, tmp_path / "part", False)
     plans.save_point(tmp_path / "part", 3, dict(whole.records[3]))
