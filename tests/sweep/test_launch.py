@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import jax
 import pytest
 import submitit
 
@@ -44,10 +45,13 @@ def worker_path(monkeypatch):
     return root
 
 
-def test_local_jobs_write_what_one_process_would(worker_path, tmp_path):
+def test_local_jobs_write_what_one_process_would(worker_path, monkeypatch, tmp_path):
     options = dict(
         grid={"hp.lr": [1e-3, 1e-2]}, fixed=TINY, seeds=2, total_steps=32, episodes=2
     )  # fmt: skip
+    # The same rows on the same number of devices: to the bit.
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", str(jax.local_device_count()))
+    options["points_per_chunk"] = 1
     said = []
     jobs = run_sweep(
         "ppo",
