@@ -91,7 +91,11 @@ def _computing() -> list[Any]:
         ),
         (
             "points_per_chunk",
-            option(int | None, "most points between two savings; by default 1 on a CPU", "INT"),
+            option(
+                int | None,
+                "most points between two savings; by default, on a CPU, as few as use its cores",
+                "INT",
+            ),
             None,
         ),
         (

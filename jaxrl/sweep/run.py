@@ -39,6 +39,10 @@ def run_sweep(
     Points of one shape are one compiled program, `jaxrl.map_seeds` over points and seeds. Finished
     points are kept in the folder: called again after a kill, only the others are computed.
 
+    Seeds are divided among JAX's devices. A CPU is one device unless told otherwise: to make use of
+    all its cores call `jaxrl.parallel.use_cpu_cores()` first, before `jaxrl.run_sweep` is imported
+    or named. The command line and the jobs of a launcher do so.
+
     Args:
         algorithm: name in the registry.
         env: environment id.

@@ -125,7 +125,7 @@ def test_a_killed_sweep_repeats_no_finished_point_and_ends_the_same(whole, tmp_p
 def test_how_points_are_cut_into_calls_changes_no_number(whole, tmp_path, points_per_chunk, rows):
     result, lines = sweep(tmp_path / "sweep", points_per_chunk=points_per_chunk)
     assert f"calls of {rows} seeds" in lines[0]
-    # On a CPU rows run one after another: to the bit.
+    # So small an algorithm is computed alike by programs of any number of rows: to the bit.
     assert numbers_of(result.folder) == numbers_of(whole.folder)
 
 
@@ -141,10 +141,16 @@ def test_side_by_side_as_on_an_accelerator_gives_the_same_up_to_rounding(
     np.testing.assert_allclose(result.scores(), whole.scores(), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("seeds", "points", "calls"), [(1, 4, 1), (2, 2, 2), (3, 2, 2)])
+def test_a_call_has_a_row_for_each_of_the_four_devices(tmp_path, seeds, points, calls):
+    _, lines = sweep(tmp_path / "sweep", seeds=seeds)
+    assert f"4 points x {seeds} seeds in {calls} calls of {points * seeds} seeds" in lines[0]
+
+
 def test_a_call_smaller_than_a_point_pads_its_last_call(whole, tmp_path, monkeypatch):
     from jaxrl.sweep import memory
 
-    monkeypatch.setattr(memory, "choose_rows", lambda total, unit, limit, measure: 3)
+    monkeypatch.setattr(memory, "choose_rows", lambda total, unit, limit, measure, devices: 3)
     result, lines = sweep(tmp_path / "sweep")
     assert "in 6 calls of 3 seeds" in lines[0]
     assert numbers_of(result.folder) == numbers_of(whole.folder)
@@ -244,6 +250,21 @@ def test_memory_for_one_device_only_is_enough(whole, tmp_path, monkeypatch):
     result, lines = sweep(tmp_path / "sweep", memory_gib=250 / memory.GIB)
     assert set(seen) == {4, 1} and "calls of 4 seeds" in lines[0]
     np.testing.assert_allclose(result.scores(), whole.scores(), rtol=1e-5)
+
+
+CORES = """
+import os
+import jaxrl
+from jaxrl.parallel import use_cpu_cores
+use_cpu_cores()
+jaxrl.run_sweep
+import jax
+assert jax.local_device_count() == len(os.sched_getaffinity(0)), jax.devices()
+"""
+
+
+def test_a_script_may_divide_the_cpu_before_it_names_run_sweep():
+    run_python(CORES, env={"JAX_PLATFORMS": "cpu"})
 
 
 def test_merging_shows_what_is_finished(whole, tmp_path):
