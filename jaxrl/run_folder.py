@@ -65,6 +65,11 @@ def writing(path: Path) -> Iterator[None]:
         raise failure from error
 
 
+def as_name(env_id: str) -> str:
+    """The id of an environment as part of a file's name: `/` and `:` become `-`."""
+    return env_id.replace("/", "-").replace(":", "-")
+
+
 def check_free(folder: Path, overwrite: bool) -> None:
     """Raises RunFolderError unless a new run may be written to `folder`; changes nothing.
 

@@ -238,7 +238,7 @@ def _path(request: Request, scene: Scene) -> Path:
     path = request.out
     if path is None:
         ending = _PAGE if page else SUFFIXES[0]
-        stem = scene.name.replace("/", "-").replace(":", "-")
+        stem = run_folder.as_name(scene.name)
         path = (
             Path(f"{stem}{ending}") if scene.folder is None else scene.folder / f"episode{ending}"
         )

@@ -194,4 +194,5 @@ def run_plan(
 
 def default_folder(sweep: Plan) -> Path:
     """Where a sweep goes that names no folder."""
-    return Path("runs") / f"sweep_{sweep.base.algorithm}_{sweep.base.env.replace('/', '-')}"
+    name = run_folder.as_name(sweep.base.env)
+    return Path("runs") / f"sweep_{sweep.base.algorithm}_{name}"

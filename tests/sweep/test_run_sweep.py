@@ -13,6 +13,7 @@ from jaxrl.config import ConfigError
 from jaxrl.run_folder import RunFolderError, locked
 from jaxrl.sweep import plan as plans
 from jaxrl.sweep.memory import SweepMemoryError
+from jaxrl.sweep.run import default_folder
 from jaxrl.sweep.scores import interquartile_means
 from jaxrl.sweep.table import gather
 from tests import fake_algorithm
@@ -219,6 +220,12 @@ def test_what_is_left_of_a_sweep_that_wrote_nothing_is_an_empty_folder(tmp_path)
     for leftover in (".lock", ".sweep.json.writing"):
         (tmp_path / leftover).write_text("")
     assert not sweep(tmp_path, {"hp.lr": [0.1]})[0].missing
+
+
+def test_the_default_folder_is_one_folder(whole):
+    base = dataclasses.replace(whole.plan.base, env="my/module:CliffWalk")
+    folder = default_folder(dataclasses.replace(whole.plan, base=base))
+    assert str(folder) == f"runs/sweep_{fake_algorithm.NAME}_my-module-CliffWalk"
 
 
 def test_overwrite_replaces_a_sweep_and_nothing_else(tmp_path):
