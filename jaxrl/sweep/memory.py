@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -26,23 +25,6 @@ def budget(gib: float | None = None) -> int:
     if "bytes_limit" in stats:
         return int(_USABLE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
     return int(_USABLE * _host_free())
-
-
-def program_bytes(compiled: Any) -> int:
-    """Bytes a compiled program holds while it runs: arguments, outputs and what is between.
-
-    0 where the backend does not tell.
-    """
-    found = compiled.memory_analysis()
-    if found is None:
-        return 0
-    parts = (
-        found.argument_size_in_bytes,
-        found.output_size_in_bytes,
-        found.temp_size_in_bytes,
-        -found.alias_size_in_bytes,
-    )
-    return int(sum(parts))
 
 
 def choose_rows(

@@ -14,14 +14,14 @@ from jaxrl.algorithm import train
 from jaxrl.chunks import all_finite
 from jaxrl.driver import Setup
 from jaxrl.evaluation import Episodes, evaluate, evaluation_key
+from jaxrl.memory import program_bytes
 from jaxrl.nonfinite import not_finite
 from jaxrl.parallel import make_mesh, map_seeds
+from jaxrl.summary import FINAL_PART
 from jaxrl.sweep import memory
 
 # Most points of a learning curve.
 CURVE = 256
-# The training score is over this last part of the updates, as in a run's summary.json.
-FINAL_PART = 0.1
 # Evaluation episodes are those of `jaxrl evaluate --seed 0`.
 _EVALUATION_SEED = 0
 
@@ -160,8 +160,7 @@ def _fit(
         if rows not in compiled:
             args = jax.tree.map(lambda x: x[np.arange(rows) % len(keys)], (keys, hps))
             compiled[rows] = mapped.lower(*args).compile()
-        # What the compiler tells is one device's part.
-        return _sharing(mesh) * memory.program_bytes(compiled[rows])
+        return _sharing(mesh) * (program_bytes(compiled[rows]) or 0)
 
     devices = 1 if mesh is None else mesh.size
     rows = memory.choose_rows(wanted, unit, limit, measure, devices)

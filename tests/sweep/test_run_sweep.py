@@ -253,7 +253,7 @@ def test_memory_for_one_device_only_is_enough(whole, tmp_path, monkeypatch):
         seen.append(len(jax.tree.leaves(compiled.input_shardings)[0].device_set))
         return 100
 
-    monkeypatch.setattr(programs.memory, "program_bytes", program_bytes)
+    monkeypatch.setattr(programs, "program_bytes", program_bytes)
     result, lines = sweep(tmp_path / "sweep", memory_gib=250 / memory.GIB)
     assert set(seen) == {4, 1} and "calls of 4 seeds" in lines[0]
     np.testing.assert_allclose(result.scores(), whole.scores(), rtol=1e-5)
