@@ -183,7 +183,8 @@ def bench_train(run: RunConfig, repeats: int = 5) -> dict[str, Any]:
     _check_counts(repeats=repeats)
     setup = driver.set_up(run)
     first = chunks.seed_keys(run.seed_numbers)
-    programs = chunks.lower(setup.algorithm, first, setup.hp).compile()
+    lowered = driver.lower(setup, driver.Options())
+    programs = lowered.compile()
 
     def updates(states: Any, count: int) -> Any:
         metrics = None
@@ -223,7 +224,8 @@ def bench_train(run: RunConfig, repeats: int = 5) -> dict[str, Any]:
         "compile_s": round(programs.compile_s, 3),
         **_rates("steps_per_s", env_steps, times),
         "reset_cost": resets,
-        "peak_memory": _peak_memory([programs.init, programs.advance]),
+        "mesh": dict(lowered.where.shape),
+        "peak_memory": _peak_memory(programs.executables),
         **_where(),
     }
 

@@ -42,6 +42,7 @@ class Programs(NamedTuple):
         compile_s: seconds spent tracing and compiling.
         place: states, as restored from a checkpoint, put where `advance` wants them.
         collect: the opposite: states as every process can read them. All processes must call it.
+        executables: what JAX compiled, for both.
     """
 
     init: Any
@@ -49,6 +50,7 @@ class Programs(NamedTuple):
     compile_s: float
     place: Callable[[Any], Any]
     collect: Callable[[Any], Any]
+    executables: tuple[Any, Any]
 
 
 class Lowered(NamedTuple):
@@ -71,6 +73,7 @@ class Lowered(NamedTuple):
             seconds,
             where.place,
             where.collect,
+            (init, advance),
         )
 
 

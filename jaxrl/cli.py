@@ -187,6 +187,8 @@ def _resume(args: list[str]) -> int:
 
     def begin(shown: Any) -> int:
         result = driver.resume(options.run, shown, options.on_nonfinite)
+        if not _is_leader():
+            return 0
         if result is None:
             print(f"{options.run} is finished: nothing to do")
         else:
@@ -252,7 +254,10 @@ def _sweep(args: list[str]) -> int:
 
 def _bench(args: list[str]) -> int:
     from jaxrl.bench_command import bench
+    from jaxrl.parallel import use_cpu_cores
 
+    if args[:1] == ["train"]:
+        use_cpu_cores()  # as `jaxrl train` does
     return bench(args, _compile_cache)
 
 

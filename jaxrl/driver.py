@@ -120,10 +120,7 @@ def set_up(run: RunConfig) -> Setup:
     spec.validate(run.config, run.hp)
     steps = spec.steps_per_update(run.config)
     count = num_updates(run.total_steps, steps)
-    overrides = dict(run.env_overrides)
-    if "env_id" in overrides:
-        raise ConfigError(f"{run.env} has no parameter 'env_id'")
-    env, env_params = registry.make(run.env, **overrides)
+    env, env_params = registry.make(run.env, **dict(run.env_overrides))
     algorithm = spec.make(env, env_params, run.config)
     if run.on_nonfinite == FREEZE_SEED:
         algorithm = nonfinite.freezing(algorithm)
@@ -158,10 +155,14 @@ def train(
     """
     folder = Path(out)
     options = options or Options()
-    _check_packages(options)
-    hosts.on_leader(lambda: run_folder.check_free(folder, overwrite))
+
+    def check() -> None:
+        _check_packages(options)
+        run_folder.check_free(folder, overwrite)
+
+    hosts.on_leader(check)
     setup = set_up(run)
-    lowered = _lower(setup, options)
+    lowered = lower(setup, options)
     with _Held() as held:
 
         def start() -> None:
@@ -197,7 +198,7 @@ def resume(
     """
     folder = Path(out)
     options = options or Options()
-    _check_packages(options)
+    hosts.on_leader(lambda: _check_packages(options))
     run_folder.require_run(folder)
     saved = load_config(folder / run_folder.CONFIG)
     run = dataclasses.replace(saved, on_nonfinite=on_nonfinite or saved.on_nonfinite)
@@ -216,7 +217,7 @@ def resume(
         update = hosts.on_leader(find)
         if update == _FINISHED:
             return None
-        lowered = _lower(setup, options)
+        lowered = lower(setup, options)
         return _train(setup, folder, options, lowered, update, held.still_there)
 
 
@@ -268,7 +269,7 @@ def _newest_update(setup: Setup, folder: Path, options: Options) -> int:
     return _FINISHED if done else update
 
 
-def _lower(setup: Setup, options: Options) -> chunks.Lowered:
+def lower(setup: Setup, options: Options) -> chunks.Lowered:
     """The traced programs, for as many of the devices as the run can use."""
     run, shards = setup.run, setup.algorithm.shards
     mesh = parallel.make_mesh(run.seeds, shards.num if shards else 1, options.devices)
@@ -295,7 +296,13 @@ def _train(
     run = setup.run
     checkpoints = folder / run_folder.CHECKPOINTS
     states, hp = restore(setup, checkpoints / str(update)) if update else (None, setup.hp)
-    recorder = _recorder(setup, folder, options, update, still_there)
+    recorder: Recorder | Nobody = Nobody()
+
+    def record() -> None:
+        nonlocal recorder
+        recorder = _recorder(setup, folder, options, update, still_there)
+
+    hosts.on_leader(record)
     watch = nonfinite.Watch(run, checkpoints, options.say)
     with recorder.recording():
         programs = lowered.compile()
@@ -306,28 +313,27 @@ def _train(
         recorder.started()
         with options.stop.holding():
             states = _loop(setup, programs, states, hp, update, recorder, watch, options)
-    if not hosts.is_leader():
-        return Result(folder, states, recorder.rows, {})
-    summary = write_summary(
-        folder,
-        run,
-        recorder.rows,
-        command=options.command,
-        compile_s=programs.compile_s,
-        run_s=recorder.seconds,
-        env_steps=(setup.num_updates - update) * setup.steps_per_update * run.seeds,
-        resumed_from=update or None,
-        mesh=lowered.where.shape,
-    )
+    summary: dict[str, Any] = {}
+    if hosts.is_leader():
+        summary = write_summary(
+            folder,
+            run,
+            recorder.rows,
+            command=options.command,
+            compile_s=programs.compile_s,
+            run_s=recorder.seconds,
+            env_steps=(setup.num_updates - update) * setup.steps_per_update * run.seeds,
+            resumed_from=update or None,
+            mesh=lowered.where.shape,
+        )
+    hosts.wait_for_leader()
     return Result(folder, states, recorder.rows, summary)
 
 
 def _recorder(
     setup: Setup, folder: Path, options: Options, update: int, still_there: Callable[[], None]
-) -> Recorder | Nobody:
-    """What records the run, from `update` on: the leader does."""
-    if not hosts.is_leader():
-        return Nobody()
+) -> Recorder:
+    """What records the run, from `update` on."""
     run, steps = setup.run, setup.steps_per_update
 
     def opened() -> Any:
@@ -372,9 +378,10 @@ def _loop(
         if update % run.log_every == 0 or update == last:
             recorder.log(update, watch.frozen)
         regular = update % run.checkpoint_every == 0 or update == last
-        stopping = bool(hosts.from_leader(int(options.stop.requested))) and update < last
+        stopping = hosts.anywhere(options.stop.requested) and update < last
         if regular or stopping:
             recorder.save(programs.collect(states), hp, update, interim=not regular)
         if stopping:
+            hosts.wait_for_leader()
             raise Terminated
     return programs.collect(states)

@@ -69,6 +69,23 @@ def from_leader(number: int) -> int:
     return int(broadcast_one_to_all(np.int32(number)))
 
 
+def anywhere(flag: bool) -> bool:
+    """Whether the flag is set on any process; every process must call it."""
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental.multihost_utils import process_allgather
+
+    return bool(np.any(process_allgather(np.int32(flag))))
+
+
+def wait_for_leader() -> None:
+    """Returns when the leader has come as far; every process must call it.
+
+    One that is done would otherwise begin to leave, and those that leave do not wait long.
+    """
+    from_leader(0)
+
+
 def on_leader(action: Callable[[], int | None]) -> int:
     """Does something on the leader alone; every process must call it.
 

@@ -122,7 +122,7 @@ def environments() -> tuple[str, ...]:
     return tuple(sorted(_ENVIRONMENTS))
 
 
-def make(env_id: str, **overrides: Any) -> "tuple[Environment, Any]":
+def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
     """Constructs the environment `env_id` and its parameters.
 
     Args:

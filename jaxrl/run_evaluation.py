@@ -25,7 +25,7 @@ from jaxrl.summary import commit, describe_over_seeds, device, over_seeds, versi
 
 CHECKPOINTS = ("last", "best")
 _KEYS = "fold_in(fold_in(jax.random.key(seed), 0x6576616c), evaluation_seed)"
-_BEST = "highest training return, mean over seeds since the checkpoint before"
+_BEST = "highest training return, mean over seeds not frozen, since the checkpoint before"
 _FRESH = "the episodes here are fresh: none of them took part in choosing best"
 
 

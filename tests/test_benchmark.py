@@ -89,7 +89,8 @@ def test_bench_train_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr(chunks, "seed_keys", lambda s: trained.append(list(s)) or seed_keys(s))
     words = ("--seeds", "2", "--repeats", "3", "--seed", "5", "--config.batch", "2")
     record = bench(capsys, "train", fake_algorithm.NAME, "CartPole-v1", *words)
-    assert trained == [[5, 6], [7, 8], [9, 10], [11, 12]]
+    # The first keys are traced with, and warm up; every repeat has others.
+    assert trained == [[5, 6], [5, 6], [7, 8], [9, 10], [11, 12]]
     assert (record["updates"], record["env_steps_per_seed"]) == (64, 128)
     assert record["config"]["batch"] == 2 and record["seeds"] == 2
     words = (*words, "--total-steps", "300")

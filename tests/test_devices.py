@@ -138,13 +138,13 @@ print(jax.local_device_count())
 # train into the folder that is there now.
 CHILD = """
 import json, sys
-from jaxrl import cli, driver
+from jaxrl import cli
 from tests import fake_algorithm
 
 fake_algorithm.register()
 words, machine, fake_folder = json.loads(sys.argv[1])
 assert cli.main([*words, *machine, "--devices", "1"]) == 0
-driver.resume(fake_folder, driver.Options(progress=False))
+assert cli.main(["resume", fake_folder, "--no-progress"]) == 0
 sys.exit(cli.main(words))
 """
 
