@@ -9,7 +9,17 @@ from typing import Any
 
 from jaxrl import registry
 from jaxrl.config import RunConfig, parse_overrides
-from jaxrl.options import CACHE, ENV_OVERRIDES, Count, UsageError, apply, mirror, option, parse
+from jaxrl.options import (
+    CACHE,
+    ENV_OVERRIDES,
+    FIRST_SEED,
+    Count,
+    UsageError,
+    apply,
+    mirror,
+    option,
+    parse,
+)
 
 HELP = """\
 usage: jaxrl bench env ENV [options]
@@ -24,7 +34,6 @@ what exact resets cost, peak memory.
 """
 _USAGE = "expected: jaxrl bench env ENV, or jaxrl bench train ALGO ENV; see jaxrl bench --help"
 _REPEATS: Any = ("repeats", option(int, "timed calls, after one that warms up"), 5)
-_SEED: Any = ("seed", option(int, "the first seed"), 0)
 # Updates of a repeat unless --total-steps says otherwise.
 _UPDATES = 64
 
@@ -62,7 +71,7 @@ def _env(names: list[str], words: list[str], compile_cache: Callable[[bool], Non
         ("batch", option(Count, "environments stepped at once"), 2048),
         ("steps", option(Count, "steps of each in one repeat"), 1000),
         _REPEATS,
-        _SEED,
+        FIRST_SEED,
         ENV_OVERRIDES,
         CACHE,
     ]
@@ -87,7 +96,7 @@ def _train(names: list[str], words: list[str], compile_cache: Callable[[bool], N
     config, hp = mirror(preset.config, "Config"), mirror(preset.hp, "Hyperparameters")
     fields: list[Any] = [
         ("seeds", option(int, "seeds trained at once"), 1),
-        _SEED,
+        FIRST_SEED,
         (
             "total_steps",
             option(Count | None, f"steps of each seed; by default {_UPDATES} updates", "INT"),

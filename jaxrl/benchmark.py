@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from jaxrl import chunks, driver, registry
 from jaxrl.config import RunConfig
+from jaxrl.memory import program_bytes
 from jaxrl.summary import commit, device, versions
 from jaxrl.vector import VecEnv
 
@@ -265,15 +266,7 @@ def _peak_memory(programs: Sequence[Any]) -> dict[str, Any]:
     stats = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return {"device_peak_bytes_in_use": stats["peak_bytes_in_use"]}
-    found = [program.memory_analysis() for program in programs]
-    sizes = [
-        m.argument_size_in_bytes
-        + m.output_size_in_bytes
-        + m.temp_size_in_bytes
-        - m.alias_size_in_bytes
-        for m in found
-        if m is not None
-    ]
+    sizes = [size for size in map(program_bytes, programs) if size is not None]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "largest_program_bytes": max(sizes) if sizes else None,

@@ -106,7 +106,7 @@ def _train(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         print(_TRAIN_HELP, end="")
         return 0 if args else _USAGE
-    from jaxrl import registry
+    from jaxrl import registry, run_folder
     from jaxrl.options import UsageError, parse, train_options
 
     if len(args) < 2 or args[1].startswith("-") or args[0].startswith("-"):
@@ -117,7 +117,7 @@ def _train(args: list[str]) -> int:
     record = train_options(preset.config, preset.hp, preset.total_steps)
     options = parse(record, args[2:], f"jaxrl train {name} {env_id}", f"{spec.summary}.")
     run = _run_config(spec, env_id, preset, options)
-    out = options.out or Path("runs") / f"{name}_{env_id.replace('/', '-').replace(':', '-')}"
+    out = options.out or Path("runs") / f"{name}_{run_folder.as_name(env_id)}"
     _compile_cache(not options.no_cache)
     from jaxrl import driver
 

@@ -155,10 +155,12 @@ def option(kind: Any, help_text: str, metavar: str | None = None) -> Any:
 _NonFinite: Any = Literal["stop", "freeze-seed"]
 _NONFINITE = "when numbers of a seed are no longer finite:"
 # A flag that is only ever given to switch something on.
-_Flag = tyro.conf.FlagCreatePairsOff[bool]
+Flag = tyro.conf.FlagCreatePairsOff[bool]
 _Positional: Any = tyro.conf.Positional
 _RUN: Any = ("run", _Positional[option(Path, "run folder", "RUN")])
-CACHE: Any = ("no_cache", option(_Flag, "compile anew: do not use the compile cache"), False)
+CACHE: Any = ("no_cache", option(Flag, "compile anew: do not use the compile cache"), False)
+PROGRESS: Any = ("no_progress", option(Flag, "show no progress"), False)
+FIRST_SEED: Any = ("seed", option(int, "the first seed"), 0)
 ENV_OVERRIDES: Any = (
     "env_overrides",
     option(
@@ -170,8 +172,8 @@ ENV_OVERRIDES: Any = (
 )
 _SHOWN: Any = (
     CACHE,
-    ("tensorboard", option(_Flag, "also write TensorBoard event files"), False),
-    ("wandb", option(_Flag, "also log to Weights & Biases, a run for each seed"), False),
+    ("tensorboard", option(Flag, "also write TensorBoard event files"), False),
+    ("wandb", option(Flag, "also log to Weights & Biases, a run for each seed"), False),
     ("wandb_project", option(str, "project of W&B"), "jaxrl"),
     ("wandb_name", option(str | None, "group of W&B; by default the run folder's name"), None),
     (
@@ -179,7 +181,7 @@ _SHOWN: Any = (
         option(Literal["online", "offline"] | None, "by default as WANDB_MODE says"),
         None,
     ),
-    ("no_progress", option(_Flag, "show no progress"), False),
+    PROGRESS,
 )
 
 
@@ -200,7 +202,7 @@ _MACHINE: Any = (
     ),
     ("processes", option(int | None, "how many processes there are", "INT"), None),
     ("process_id", option(int | None, "which of them this is, from 0 on", "INT"), None),
-    ("distributed", option(_Flag, "one of several processes, found out by SLURM or MPI"), False),
+    ("distributed", option(Flag, "one of several processes, found out by SLURM or MPI"), False),
 )
 
 
@@ -214,12 +216,12 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
     config_type, hp_type = mirror(config, "Config"), mirror(hp, "Hyperparameters")
     fields: list[Any] = [
         ("seeds", option(int, "seeds trained at once: SEED, SEED + 1, ..."), 1),
-        ("seed", option(int, "the first seed"), 0),
+        FIRST_SEED,
         ("total_steps", option(Count, "environment steps of each seed"), total_steps),
         ENV_OVERRIDES,
         ("phi", option(Path | None, "file with a learnt objective's weights", "FILE"), None),
         ("out", option(Path | None, "run folder; by default runs/ALGO_ENV", "DIR"), None),
-        ("overwrite", option(_Flag, "replace an earlier run in DIR"), False),
+        ("overwrite", option(Flag, "replace an earlier run in DIR"), False),
         *_SHOWN,
         *_MACHINE,
         (
@@ -258,7 +260,7 @@ def evaluate_options() -> type:
     fields: list[Any] = [
         _RUN,
         ("episodes", option(Count, "episodes of each seed"), 128),
-        ("greedy", option(_Flag, "the likeliest action instead of a draw"), False),
+        ("greedy", option(Flag, "the likeliest action instead of a draw"), False),
         ("seed", option(int, "seed of the episodes"), 0),
         ("checkpoint", option(Literal["both", "last", "best"], which), "both"),
         ("max_steps", option(Count, "an episode longer than this is unfinished"), 100_000),
@@ -274,7 +276,7 @@ def render_options() -> type:
     fields: list[Any] = [
         ("target", target),
         ("out", option(Path | None, ".gif or .mp4; .html for Brax", "FILE"), None),
-        ("overwrite", option(_Flag, "replace FILE"), False),
+        ("overwrite", option(Flag, "replace FILE"), False),
         (
             "policy",
             option(Literal["trained", "random"] | None, "who plays; by default the run's policy"),
@@ -282,7 +284,7 @@ def render_options() -> type:
         ),
         ("which_seed", option(int | None, "seed of the run; by default the first", "INT"), None),
         ("checkpoint", option(Literal["last", "best"], which), "last"),
-        ("greedy", option(_Flag, "the likeliest action instead of a draw"), False),
+        ("greedy", option(Flag, "the likeliest action instead of a draw"), False),
         ("seed", option(int, "seed of the episodes"), 0),
         ("episodes", option(Count, "episodes, one after the other"), 1),
         ("max_steps", option(Count, "steps of each episode at most"), 1000),

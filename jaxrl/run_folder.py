@@ -71,6 +71,11 @@ def writing(path: Path) -> Iterator[None]:
         raise failure from error
 
 
+def as_name(env_id: str) -> str:
+    """The id of an environment as part of a file's name: `/` and `:` become `-`."""
+    return env_id.replace("/", "-").replace(":", "-")
+
+
 def check_free(folder: Path, overwrite: bool) -> None:
     """Raises RunFolderError unless a new run may be written to `folder`; changes nothing.
 
@@ -81,8 +86,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
         return
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is a file, not a folder")
-    leftovers = (_LOCK, _temporary(folder / CONFIG).name)
-    if all(entry.name in leftovers for entry in folder.iterdir()):
+    if is_empty(folder, CONFIG):
         return
     if not overwrite:
         raise RunFolderError(
@@ -93,6 +97,17 @@ def check_free(folder: Path, overwrite: bool) -> None:
         raise RunFolderError(
             f"{folder} is not a run folder (it has no {CONFIG}), so --overwrite leaves it alone"
         )
+
+
+def is_empty(folder: Path, first: str) -> bool:
+    """Whether nothing is in `folder`, but for a lock and what became of writing the file `first`.
+
+    Args:
+        folder: a folder.
+        first: name of the file that is written first; where it is whole the folder is not empty.
+    """
+    leftovers = (_LOCK, _temporary(folder / first).name)
+    return all(entry.name in leftovers for entry in folder.iterdir())
 
 
 def clear(folder: Path) -> None:

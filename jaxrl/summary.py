@@ -21,7 +21,7 @@ from jaxrl.statistics import bootstrap_interval, interquartile_mean
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "numpy")
 # The final return is that of this last part of the updates.
-_FINAL_PART = 0.1
+FINAL_PART = 0.1
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -83,7 +83,7 @@ def write_summary(
         "env_steps_per_seed": max((row["env_steps"] for row in rows), default=0),
         "final_return": {str(seed): _number(value) for seed, value in final.items()},
         "final_return_over_seeds": over_seeds(list(final.values())),
-        "final_return_is": f"mean over the episodes of the last {_FINAL_PART:.0%} of the updates;"
+        "final_return_is": f"mean over the episodes of the last {FINAL_PART:.0%} of the updates;"
         " a frozen seed has none and is left out over seeds",
         "frozen": {str(seed): update for seed, update in frozen_seeds(rows).items()},
         "compile_s": round(compile_s, 3),
@@ -113,7 +113,7 @@ def final_returns(rows: Rows) -> dict[int, float]:
             for row in rows
             if row["seed"] == seed
             and seed not in frozen
-            and row["update"] > last * (1 - _FINAL_PART)
+            and row["update"] > last * (1 - FINAL_PART)
             and not math.isnan(row.get("episode_return", math.nan))
         ]
         count = sum(episodes for _, episodes in chosen)

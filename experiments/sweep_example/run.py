@@ -8,10 +8,12 @@ Killed and started again it computes only what is missing; `rm -r runs/sweep_exa
 import shutil
 from pathlib import Path
 
-from jaxrl import run_sweep
+import jaxrl
+from jaxrl.parallel import use_cpu_cores
 
 if __name__ == "__main__":
-    result = run_sweep(
+    use_cpu_cores()
+    result = jaxrl.run_sweep(
         "ppo",
         "CartPole-v1",
         grid={"hp.lr": [1e-4, 3e-4, 1e-3], "hp.gamma": [0.9, 0.99]},

@@ -15,6 +15,7 @@ from jaxrl import registry
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
 from jaxrl.rendering.episode import moment_only
 from jaxrl.rendering.frames import Frames, find_renderer
+from jaxrl.run_folder import as_name
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -46,7 +47,7 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         self.action_space = to_gymnasium_space(self._actions)
         self.observation_space = to_gymnasium_space(self._env.observation_space(self._params))
         self.spec = EnvSpec(
-            id=f"jaxrl/{env_id.replace('/', '-').replace(':', '-')}",
+            id=f"jaxrl/{as_name(env_id)}",
             entry_point=f"{__name__}:{type(self).__name__}",
             kwargs={"env_id": env_id, **overrides},
             disable_env_checker=True,

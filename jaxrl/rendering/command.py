@@ -226,8 +226,7 @@ def _path(request: Request, scene: Scene) -> Path:
     path = request.out
     if path is None:
         ending = _PAGE if page else SUFFIXES[0]
-        stem = scene.name.replace("/", "-").replace(":", "-")
-        path = Path(f"{stem}{ending}")
+        path = Path(f"{run_folder.as_name(scene.name)}{ending}")
         if scene.folder is not None:
             path = scene.folder / f"{run_folder.FILM}{ending}"
     suffix = path.suffix.lower()

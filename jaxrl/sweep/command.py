@@ -12,7 +12,19 @@ import tyro
 
 from jaxrl import registry
 from jaxrl.config import RunConfig, parse_overrides
-from jaxrl.options import ENV_OVERRIDES, Count, UsageError, apply, mirror, option, parse
+from jaxrl.options import (
+    CACHE,
+    ENV_OVERRIDES,
+    FIRST_SEED,
+    PROGRESS,
+    Count,
+    Flag,
+    UsageError,
+    apply,
+    mirror,
+    option,
+    parse,
+)
 from jaxrl.sweep import plan as plans
 from jaxrl.sweep import points
 from jaxrl.sweep.compute import Limits
@@ -35,7 +47,6 @@ and sweep.png; the same command again computes only what is missing.
 example: jaxrl sweep ppo CartPole-v1 --grid hp.lr=1e-4,3e-4,1e-3 --random hp.gamma=0.95:0.999
 """
 _INTERRUPTED, _USAGE = 130, 2
-_Flag = tyro.conf.FlagCreatePairsOff[bool]
 _Words = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 
@@ -54,18 +65,18 @@ def sweep_options(config: Any, hp: Any, total_steps: int) -> type:
         ),
         ("sample_seed", option(int, "seed of the draws"), 0),
         ("seeds", option(int, "seeds of each point: SEED, SEED + 1, ..."), 4),
-        ("seed", option(int, "the first seed"), 0),
+        FIRST_SEED,
         ("total_steps", option(Count, "environment steps of each seed"), total_steps),
         (
             "episodes",
             option(Count, "evaluation episodes of each seed; 0 scores by training return"),
             EPISODES,
         ),
-        ("greedy", option(_Flag, "evaluate the likeliest action instead of a draw"), False),
+        ("greedy", option(Flag, "evaluate the likeliest action instead of a draw"), False),
         ENV_OVERRIDES,
         ("out", option(Path | None, "sweep folder; by default runs/sweep_ALGO_ENV", "DIR"), None),
-        ("overwrite", option(_Flag, "replace an earlier sweep in DIR"), False),
-        ("merge", option(_Flag, "compute nothing: table and plot of what is finished"), False),
+        ("overwrite", option(Flag, "replace an earlier sweep in DIR"), False),
+        ("merge", option(Flag, "compute nothing: table and plot of what is finished"), False),
         *_computing(),
         ("config", config_type, dataclasses.field(default_factory=config_type)),
         ("hp", hp_type, dataclasses.field(default_factory=hp_type)),
@@ -83,7 +94,11 @@ def _computing() -> list[Any]:
         ),
         (
             "points_per_chunk",
-            option(int | None, "most points between two savings; by default 1 on a CPU", "INT"),
+            option(
+                int | None,
+                "most points between two savings; by default, on a CPU, as few as use its cores",
+                "INT",
+            ),
             None,
         ),
         (
@@ -102,8 +117,8 @@ def _computing() -> list[Any]:
             option(_Words, "a setting of submitit's SlurmExecutor; may be repeated", "NAME=VALUE"),
             (),
         ),
-        ("no_cache", option(_Flag, "compile anew: do not use the compile cache"), False),
-        ("no_progress", option(_Flag, "show no progress"), False),
+        CACHE,
+        PROGRESS,
     ]
 
 
@@ -127,6 +142,8 @@ def sweep(args: list[str], cache: Callable[[bool], None], say: Callable[[str], N
     preset = spec.preset(env_id)
     record = sweep_options(preset.config, preset.hp, preset.total_steps)
     options = parse(record, args[2:], f"jaxrl sweep {name} {env_id}", f"{spec.summary}.")
+    if options.merge and options.overwrite:
+        raise UsageError("--merge shows what is finished, --overwrite would remove it")
     made = _plan(name, env_id, preset, options)
     launch = _launch(options)
     limits = Limits(options.memory_gib, options.points_per_chunk)

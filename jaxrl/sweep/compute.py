@@ -2,9 +2,10 @@
 
 The rows of a group are its points times seeds, in order. They are computed in calls of one program
 of one shape; the last call is filled up with rows that are dropped. A row does not see the others:
-on a CPU, where rows run one after another, its numbers are the same in any call, bit for bit; on an
-accelerator they are as long as the program has the same number of rows and otherwise agree up to
-rounding. A continued sweep takes the number of rows that it had before, where they still fit.
+its numbers are the same, bit for bit, in every call of a program, and of any program with the same
+number of rows on the same devices; otherwise they agree up to rounding, as what is compiled then
+may order floating point operations otherwise. A continued sweep takes the number of rows that it
+had before, where they still fit.
 """
 
 import dataclasses
@@ -33,8 +34,9 @@ class Limits:
 
     Attributes:
         memory_gib: memory a program may use; by default 80% of what the device has free.
-        points_per_chunk: most points of one call. By default one where rows run one after another
-            anyway (CPU), so that every point is saved as soon as it is finished, and else all.
+        points_per_chunk: most points of one call. By default, where the rows of a device run one
+            after another anyway (CPU), as few as give every device a row, so that points are saved
+            as soon as they are finished; and else all.
     """
 
     memory_gib: float | None = None
@@ -125,7 +127,8 @@ class _Work:
         row = programs.row_function(found.setup, self._plan.episodes, self._plan.greedy)
         points = len(found.indices)
         in_turn = jax.default_backend() == "cpu"
-        most = min(self._limits.points_per_chunk or (1 if in_turn else points), points)
+        default = math.ceil(jax.local_device_count() / seeds) if in_turn else points
+        most = min(self._limits.points_per_chunk or default, points)
         wanted = memory.even(points * seeds, most * seeds, seeds)
         if len(self._earlier) == 1 and self._limits.points_per_chunk is None:
             wanted = min(wanted, *self._earlier)

@@ -12,11 +12,14 @@ reads a pickle.
 import dataclasses
 import json
 import os
+import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from jaxrl import _platform
 from jaxrl.run_folder import write_json
 from jaxrl.sweep import plan
 from jaxrl.sweep.compute import Limits, compute
@@ -25,6 +28,9 @@ from jaxrl.sweep.groups import group
 _SUBMITTED = "submitted.json"
 # submitit stops a local job after two minutes unless told otherwise.
 _LOCAL_MINUTES = 60 * 24 * 365
+_GPUS = "CUDA_VISIBLE_DEVICES"
+_CPU_DEVICES = "JAX_NUM_CPU_DEVICES"
+_CPU_FLAG = "xla_force_host_platform_device_count"
 
 
 class LaunchError(RuntimeError):
@@ -41,7 +47,7 @@ class Launch:
         tasks: number of jobs; by default one for each program. More of them split the points of
             the largest programs, each of which is then compiled by every one of its jobs.
         array_parallelism: most jobs that run at the same time; by default one on this machine, as
-            jobs share its device, and on a cluster all.
+            jobs share its device, and on a cluster all. Local jobs divide the CPU's cores.
         settings: of Slurm, as submitit's `SlurmExecutor` names them: partition, time, mem,
             gpus_per_node, cpus_per_task, setup, ...
     """
@@ -105,9 +111,9 @@ class Launch:
     def _local(
         self, submitit: Any, jobs: Path, slices: Any, limits: Limits, say: Callable[[str], None]
     ) -> None:
-        executor = submitit.LocalExecutor(jobs)
-        executor.update_parameters(timeout_min=_LOCAL_MINUTES)
         at_once = self.array_parallelism or 1
+        executor = submitit.LocalExecutor(jobs, python=_local_python(at_once))
+        executor.update_parameters(timeout_min=_LOCAL_MINUTES)
         for first in range(0, len(slices), at_once):
             started = slices[first : first + at_once]
             running = _map(executor, jobs.parent, started, limits)
@@ -131,7 +137,8 @@ class Launch:
                 return
         try:
             executor = submitit.SlurmExecutor(jobs)
-            executor.update_parameters(job_name="jaxrl-sweep", **self.settings)
+            settings = {**self.settings, "setup": _slurm_setup(self.settings.get("setup", ()))}
+            executor.update_parameters(job_name="jaxrl-sweep", **settings)
             if self.array_parallelism is not None:
                 executor.update_parameters(array_parallelism=self.array_parallelism)
             submitted = _map(executor, jobs.parent, slices, limits)
@@ -148,22 +155,12 @@ class Task:
 
     Attributes:
         limits: how much is computed at once.
-        visible: the devices of the process that submitted a local job. submitit hides all GPUs of
-            a local job that does not ask for a number of them.
     """
 
     limits: Limits
-    visible: str | None = None
-    local: bool = False
 
     def __call__(self, folder: str, indices: Sequence[int]) -> int:
         """Computes points of a sweep folder; returns how many these were."""
-        from jaxrl import _platform
-
-        if self.local:
-            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-            if self.visible is not None:
-                os.environ["CUDA_VISIBLE_DEVICES"] = self.visible
         _platform.enable_compilation_cache()
         sweep = plan.load(Path(folder))
         groups = group(sweep, indices)
@@ -175,9 +172,33 @@ class Task:
 
 
 def _map(executor: Any, folder: Path, slices: Sequence[Sequence[int]], limits: Limits) -> list[Any]:
-    local = type(executor).__name__ == "LocalExecutor"
-    task = Task(limits, os.environ.get("CUDA_VISIBLE_DEVICES"), local)
-    return executor.map_array(task, [str(folder)] * len(slices), [list(s) for s in slices])
+    return executor.map_array(Task(limits), [str(folder)] * len(slices), [list(s) for s in slices])
+
+
+def _local_python(at_once: int) -> str:
+    """The interpreter of local jobs, with the environment that JAX must find when it starts.
+
+    That is before a `Task` is called: to read its pickle is to import us. submitit would hide all
+    GPUs from a job that does not ask for a number of them. (Its `setup` needs a shell that stays:
+    submitit finds its jobs by that process, and bash leaves for the last command.)
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    words = ["env", *(["-u", _GPUS] if visible is None else [f"{_GPUS}={visible}"])]
+    if _CPU_DEVICES not in os.environ and _CPU_FLAG not in os.environ.get("XLA_FLAGS", ""):
+        words.append(f"{_CPU_DEVICES}={max(_platform.cpu_cores() // at_once, 1)}")
+    return shlex.join([*words, sys.executable])
+
+
+def _slurm_setup(own: str | Sequence[str]) -> list[str]:
+    """Shell lines of a Slurm job: a CPU device for each core unless the user decides, then `own`.
+
+    In the environment for the reason that `_local_python` has.
+    """
+    divide = (
+        f'case "$XLA_FLAGS" in *{_CPU_FLAG}*) ;;'
+        f' *) export {_CPU_DEVICES}="${{{_CPU_DEVICES}:-$(nproc)}}" ;; esac'
+    )
+    return [divide, *([own] if isinstance(own, str) else own)]
 
 
 def _reason(error: Any) -> str:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -28,51 +27,38 @@ def budget(gib: float | None = None) -> int:
     return int(_USABLE * _host_free())
 
 
-def program_bytes(compiled: Any) -> int:
-    """Bytes a compiled program holds while it runs: arguments, outputs and what is between.
-
-    0 where the backend does not tell.
-    """
-    found = compiled.memory_analysis()
-    if found is None:
-        return 0
-    parts = (
-        found.argument_size_in_bytes,
-        found.output_size_in_bytes,
-        found.temp_size_in_bytes,
-        -found.alias_size_in_bytes,
-    )
-    return int(sum(parts))
-
-
-def choose_rows(total: int, unit: int, limit: int, measure: Callable[[int], int]) -> int:
+def choose_rows(
+    total: int, unit: int, limit: int, measure: Callable[[int], int], devices: int = 1
+) -> int:
     """Rows of one call, so that `total` rows are computed in as few equal calls as fit.
 
     All rows at once are tried first: mostly they fit, and nothing else is compiled. Otherwise one
-    and two rows are measured, the bytes of a row are their difference, and the number of rows
-    follows; it is halved while the program turns out larger than that.
+    and two rows a device are measured, their difference is what another row a device takes, and
+    the number of rows follows; it is halved while the program turns out larger than that.
 
     Args:
         total: rows of all points.
         unit: rows of one point; a call has whole points wherever one fits.
         limit: bytes.
         measure: rows -> bytes of the program; called with few different arguments.
+        devices: that share the rows, at most `total`; rows are padded to a multiple of them.
 
     Raises:
-        SweepMemoryError: a single row is over the limit.
+        SweepMemoryError: a single row a device is over the limit.
     """
     if measure(total) <= limit:
         return total
-    one = measure(1)
+    one = measure(devices)
     if one > limit:
         raise SweepMemoryError(
             f"training one seed takes {one / GIB:.3g} GiB and {limit / GIB:.3g} GiB are free;"
             " make config.num_envs or config.num_steps smaller, or evaluate fewer episodes"
         )
-    if total == 1:
-        return 1
-    each = max(measure(2) - one, 1)
-    rows = even(total, min(1 + (limit - one) // each, total - 1), unit)
+    if total == devices:
+        return total
+    each = max(measure(2 * devices) - one, 1)
+    most = min(1 + (limit - one) // each, (total - 1) // devices)
+    rows = even(total, most * devices, unit)
     while rows > 1 and measure(rows) > limit:
         rows = even(total, rows // 2, unit)
     return rows

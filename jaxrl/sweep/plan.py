@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxrl import driver
+from jaxrl import driver, run_folder
 from jaxrl.config import ConfigError, RunConfig, encode
 from jaxrl.run_folder import RunFolderError, write_json
 from jaxrl.sweep.names import assign, checked, kinds
@@ -131,11 +131,16 @@ def load(folder: Path) -> Plan:
 
 
 def check(plan: Plan, folder: Path, overwrite: bool) -> None:
-    """Raises RunFolderError unless `plan` may start or continue in `folder`; changes nothing."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    """Raises RunFolderError unless `plan` may start or continue in `folder`; changes nothing.
+
+    What is left of a sweep that could not even write its plan counts as nothing.
+    """
+    if not folder.exists():
         return
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is a file, not a folder")
+    if run_folder.is_empty(folder, MANIFEST):
+        return
     if not (folder / MANIFEST).is_file():
         raise RunFolderError(f"{folder} is not empty and not a sweep folder; choose another --out")
     if not overwrite and load(folder).fingerprint() != plan.fingerprint():
@@ -145,7 +150,7 @@ def check(plan: Plan, folder: Path, overwrite: bool) -> None:
 
 
 def start(plan: Plan, folder: Path, overwrite: bool) -> None:
-    """Makes `folder` the sweep folder of `plan`, after `check`; finished points stay.
+    """Makes `folder` the sweep folder of `plan`, after `check` and locked; finished points stay.
 
     With `overwrite` what an earlier sweep wrote is removed, and nothing else.
     """

@@ -2,24 +2,26 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxrl.algorithm import train
 from jaxrl.chunks import all_finite
 from jaxrl.driver import Setup
 from jaxrl.evaluation import Episodes, evaluate, evaluation_key
+from jaxrl.memory import program_bytes
 from jaxrl.nonfinite import not_finite
 from jaxrl.parallel import make_mesh, map_seeds
+from jaxrl.summary import FINAL_PART
 from jaxrl.sweep import memory
 
 # Most points of a learning curve.
 CURVE = 256
-# The training score is over this last part of the updates, as in a run's summary.json.
-FINAL_PART = 0.1
 # Evaluation episodes are those of `jaxrl evaluate --seed 0`.
 _EVALUATION_SEED = 0
 
@@ -115,6 +117,9 @@ def compile_program(
 ) -> Program:
     """Compiles `row` over as many rows as are wanted and fit.
 
+    They are divided among the devices. Where those share one memory (CPU) and it cannot hold a row
+    of each, one device does it all.
+
     Args:
         row: see `row_function`.
         keys: of all rows, [total].
@@ -128,20 +133,44 @@ def compile_program(
     """
     start = time.perf_counter()
     mesh = make_mesh(wanted)
+    fit = partial(_fit, row, keys, hps, unit, wanted, limit)
+    try:
+        call, rows, size = fit(mesh)
+    except memory.SweepMemoryError:
+        if _sharing(mesh) == 1:
+            raise
+        call, rows, size = fit(None)
+    return Program(call, rows, time.perf_counter() - start, size)
+
+
+def _fit(
+    row: Callable[[jax.Array, Any], Row],
+    keys: jax.Array,
+    hps: Any,
+    unit: int,
+    wanted: int,
+    limit: int,
+    mesh: Mesh | None,
+) -> tuple[Any, int, int]:
+    """(compiled program, its rows, its bytes); see `compile_program`."""
     mapped = jax.jit(map_seeds(row, mesh=mesh))
-    # What is measured is one device's part; the devices of a CPU have one memory.
-    sharing = mesh.size if mesh is not None and jax.default_backend() == "cpu" else 1
     compiled: dict[int, Any] = {}
 
     def measure(rows: int) -> int:
         if rows not in compiled:
             args = jax.tree.map(lambda x: x[np.arange(rows) % len(keys)], (keys, hps))
             compiled[rows] = mapped.lower(*args).compile()
-        return sharing * memory.program_bytes(compiled[rows])
+        return _sharing(mesh) * (program_bytes(compiled[rows]) or 0)
 
-    rows = memory.choose_rows(wanted, unit, limit, measure)
+    devices = 1 if mesh is None else mesh.size
+    rows = memory.choose_rows(wanted, unit, limit, measure, devices)
     size = measure(rows)
-    return Program(compiled[rows], rows, time.perf_counter() - start, size)
+    return compiled[rows], rows, size
+
+
+def _sharing(mesh: Mesh | None) -> int:
+    """How many devices of the mesh share one memory: those of a CPU do."""
+    return mesh.size if mesh is not None and jax.default_backend() == "cpu" else 1
 
 
 def _parts(num_updates: int) -> np.ndarray[Any, Any]:

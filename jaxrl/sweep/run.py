@@ -39,6 +39,10 @@ def run_sweep(
     Points of one shape are one compiled program, `jaxrl.map_seeds` over points and seeds. Finished
     points are kept in the folder: called again after a kill, only the others are computed.
 
+    Seeds are divided among JAX's devices. A CPU is one device unless told otherwise: to make use of
+    all its cores call `jaxrl.parallel.use_cpu_cores()` first, before `jaxrl.run_sweep` is imported
+    or named. The command line and the jobs of a launcher do so.
+
     Args:
         algorithm: name in the registry.
         env: environment id.
@@ -167,8 +171,11 @@ def run_plan(
     plans.check(sweep, folder, overwrite)
     # Whatever is wrong with a point is found here, before anything is written.
     groups = group(sweep, range(len(sweep.points)))
-    plans.start(sweep, folder, overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
     with run_folder.locked(folder):
+        # Another process may have written between the first look and the lock.
+        plans.check(sweep, folder, overwrite)
+        plans.start(sweep, folder, overwrite)
         todo = plans.missing(sweep, plans.read_points(folder, sweep))
         if len(todo) < len(sweep.points):
             say(f"{len(sweep.points) - len(todo)} of {len(sweep.points)} points are finished")
@@ -187,4 +194,5 @@ def run_plan(
 
 def default_folder(sweep: Plan) -> Path:
     """Where a sweep goes that names no folder."""
-    return Path("runs") / f"sweep_{sweep.base.algorithm}_{sweep.base.env.replace('/', '-')}"
+    name = run_folder.as_name(sweep.base.env)
+    return Path("runs") / f"sweep_{sweep.base.algorithm}_{name}"

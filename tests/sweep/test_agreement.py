@@ -88,6 +88,8 @@ def _run_of(words):
         ([], 2, "nothing to sweep"),
         (["--grid", "hp.lr=-1"], 1, "hp.lr must be >= 0"),
         (["--grid", "hp.lr=1", "--tasks", "2"], 2, "--tasks needs --launcher"),
+        (["--grid", "hp.lr=1", "--merge", "--overwrite"], 2, "--overwrite would remove it"),
+        (["--grid", "hp.lr=1", "--env-overrides", "env_id=3"], 1, "has no parameter 'env_id'"),
         (["--gird", "hp.lr=1"], 2, "did you mean --grid"),
         (["--grid", "hp.lr=1", "--total-steps", "1"], 1, "total_steps = 1 is less than"),
         (["--grid", "hp.lr=1", "--points-per-chunk", "0"], 1, "points_per_chunk must be"),

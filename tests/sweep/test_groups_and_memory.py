@@ -81,6 +81,38 @@ def test_the_largest_equal_calls_that_fit_are_chosen(total, unit, limit, rows, c
     assert measure.compiled == compiled
 
 
+@pytest.mark.parametrize(
+    ("total", "unit", "limit", "rows", "compiled"),
+    [
+        # Of 4 devices each has 100 bytes and 10 a row: 4 rows are 440 bytes, 8 are 480.
+        (96, 8, 400 + 960, 96, [96]),
+        # 23 rows a device fit, 92 in all, 11 points: 2 calls of 6.
+        (96, 8, 400 + 959, 48, [96, 4, 8, 48]),
+        # 10 rows a device fit, 5 points: 3 calls of 4.
+        (96, 8, 400 + 400, 32, [96, 4, 8, 32]),
+        # One row a device fits and that is not a point: 24 calls.
+        (96, 8, 400 + 79, 4, [96, 4, 8]),
+        (4, 4, 440, 4, [4]),
+    ],
+)
+def test_rows_are_measured_by_the_number_of_devices_that_share_them(
+    total, unit, limit, rows, compiled
+):
+    one_device = Fake(100, 10)
+
+    def measure(count):
+        seen.append(count) if count not in seen else None
+        return 4 * one_device(-(-count // 4))
+
+    seen = []
+    assert choose_rows(total, unit, limit, measure, devices=4) == rows
+    assert measure(rows) <= limit
+    assert seen == compiled
+    if total > 4:
+        with pytest.raises(SweepMemoryError):
+            choose_rows(total, unit, 439, measure, devices=4)
+
+
 def test_a_program_larger_than_was_foreseen_is_halved():
     def measure(rows):
         return 10 * rows if rows <= 2 else 25 * rows

@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
 import sys
 
+import jax
 import pytest
+import submitit
 
 from jaxrl import run_sweep
-from jaxrl.sweep.launch import Launch, LaunchError
+from jaxrl.sweep.launch import Launch, LaunchError, _local_python
 from jaxrl.sweep.run import run_plan
 from tests import fake_algorithm
 
@@ -42,10 +45,13 @@ def worker_path(monkeypatch):
     return root
 
 
-def test_local_jobs_write_what_one_process_would(worker_path, tmp_path):
+def test_local_jobs_write_what_one_process_would(worker_path, monkeypatch, tmp_path):
     options = dict(
         grid={"hp.lr": [1e-3, 1e-2]}, fixed=TINY, seeds=2, total_steps=32, episodes=2
     )  # fmt: skip
+    # The same rows on the same number of devices: to the bit.
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", str(jax.local_device_count()))
+    options["points_per_chunk"] = 1
     said = []
     jobs = run_sweep(
         "ppo",
@@ -82,6 +88,39 @@ def test_a_failed_job_is_one_line_with_its_log(worker_path, tmp_path):
         )
 
 
+COUNT_FLAG = "--xla_force_host_platform_device_count=3"
+
+
+def devices_after(line, **env):
+    """JAX_NUM_CPU_DEVICES after a line of a shell script."""
+    script = f'{line}\necho "$JAX_NUM_CPU_DEVICES"'
+    env = {"PATH": os.environ["PATH"], **env}
+    done = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("given", "at_once", "devices", "visible"),
+    [
+        ({}, 1, str(len(os.sched_getaffinity(0))), None),
+        ({}, 999, "1", None),
+        ({"CUDA_VISIBLE_DEVICES": "1,3", "JAX_NUM_CPU_DEVICES": "7"}, 1, "7", "1,3"),
+        ({"CUDA_VISIBLE_DEVICES": "", "XLA_FLAGS": COUNT_FLAG}, 1, None, ""),
+    ],
+)
+def test_a_local_job_starts_with_all_devices(
+    monkeypatch, tmp_path, given, at_once, devices, visible
+):
+    for name in ("CUDA_VISIBLE_DEVICES", "JAX_NUM_CPU_DEVICES", "XLA_FLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    executor = submitit.LocalExecutor(tmp_path, python=_local_python(at_once))
+    # Nothing of jaxrl or JAX runs in this job: it is what they will find.
+    got = [executor.submit(os.getenv, n) for n in ("JAX_NUM_CPU_DEVICES", "CUDA_VISIBLE_DEVICES")]
+    assert [job.result() for job in got] == [devices, visible]
+
+
 @pytest.fixture
 def slurm(monkeypatch, tmp_path):
     """Slurm's commands: sbatch keeps its script, sacct tells the state in a file."""
@@ -103,7 +142,7 @@ def slurm(monkeypatch, tmp_path):
 @pytest.mark.usefixtures("registered_fake_algorithm")
 def test_slurm_gets_an_array_and_is_asked_before_more_is_submitted(slurm, tmp_path):
     said = []
-    settings = {"partition": "long", "time": 90}
+    settings = {"partition": "long", "time": 90, "setup": "module load cuda"}
 
     def go(launch):
         return run_sweep(
@@ -125,6 +164,13 @@ def test_slurm_gets_an_array_and_is_asked_before_more_is_submitted(slurm, tmp_pa
     for line in ("--array=0-2%2", "--partition=long", "--time=90", "--job-name=jaxrl-sweep"):
         assert f"#SBATCH {line}" in script
     assert sys.executable in script
+    # A CPU device for each core of the job; what the user says comes later and counts.
+    lines = script.splitlines()
+    (divide,) = [number for number, line in enumerate(lines) if "nproc" in line]
+    assert divide < lines.index("module load cuda") < script[: script.index("srun")].count("\n")
+    assert devices_after(lines[divide]) == str(len(os.sched_getaffinity(0)))
+    assert devices_after(lines[divide], JAX_NUM_CPU_DEVICES="7") == "7"
+    assert devices_after(lines[divide], XLA_FLAGS=COUNT_FLAG) == ""
     assert said == [
         "submitted 3 jobs: 4242_0, 4242_1, 4242_2; the same command merges what is finished"
     ]

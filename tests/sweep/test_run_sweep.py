@@ -13,6 +13,7 @@ from jaxrl.config import ConfigError
 from jaxrl.run_folder import RunFolderError, locked
 from jaxrl.sweep import plan as plans
 from jaxrl.sweep.memory import SweepMemoryError
+from jaxrl.sweep.run import default_folder
 from jaxrl.sweep.scores import interquartile_means
 from jaxrl.sweep.table import gather
 from tests import fake_algorithm
@@ -125,7 +126,7 @@ def test_a_killed_sweep_repeats_no_finished_point_and_ends_the_same(whole, tmp_p
 def test_how_points_are_cut_into_calls_changes_no_number(whole, tmp_path, points_per_chunk, rows):
     result, lines = sweep(tmp_path / "sweep", points_per_chunk=points_per_chunk)
     assert f"calls of {rows} seeds" in lines[0]
-    # On a CPU rows run one after another: to the bit.
+    # So small an algorithm is computed alike by programs of any number of rows: to the bit.
     assert numbers_of(result.folder) == numbers_of(whole.folder)
 
 
@@ -141,10 +142,16 @@ def test_side_by_side_as_on_an_accelerator_gives_the_same_up_to_rounding(
     np.testing.assert_allclose(result.scores(), whole.scores(), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("seeds", "points", "calls"), [(1, 4, 1), (2, 2, 2), (3, 2, 2)])
+def test_a_call_has_a_row_for_each_of_the_four_devices(tmp_path, seeds, points, calls):
+    _, lines = sweep(tmp_path / "sweep", seeds=seeds)
+    assert f"4 points x {seeds} seeds in {calls} calls of {points * seeds} seeds" in lines[0]
+
+
 def test_a_call_smaller_than_a_point_pads_its_last_call(whole, tmp_path, monkeypatch):
     from jaxrl.sweep import memory
 
-    monkeypatch.setattr(memory, "choose_rows", lambda total, unit, limit, measure: 3)
+    monkeypatch.setattr(memory, "choose_rows", lambda total, unit, limit, measure, devices: 3)
     result, lines = sweep(tmp_path / "sweep")
     assert "in 6 calls of 3 seeds" in lines[0]
     assert numbers_of(result.folder) == numbers_of(whole.folder)
@@ -199,11 +206,26 @@ def test_folders_that_hold_something_else_are_left_alone(whole, tmp_path):
     with pytest.raises(ConfigError, match=r"point 1 \(hp\.lr=-1\)"):
         sweep(tmp_path / "new", {"hp.lr": [0.1, -1.0]})
     assert not (tmp_path / "new").exists()
-    with (
-        locked(whole.folder),
-        pytest.raises(RunFolderError, match="another process"),
-    ):
-        sweep(whole.folder)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_being_swept_is_left_alone(whole, overwrite):
+    before = {p: p.read_bytes() for p in whole.folder.rglob("*") if p.is_file()}
+    with locked(whole.folder), pytest.raises(RunFolderError, match="another process"):
+        sweep(whole.folder, overwrite=overwrite)
+    assert {p: p.read_bytes() for p in whole.folder.rglob("*") if p.is_file()} == before
+
+
+def test_what_is_left_of_a_sweep_that_wrote_nothing_is_an_empty_folder(tmp_path):
+    for leftover in (".lock", ".sweep.json.writing"):
+        (tmp_path / leftover).write_text("")
+    assert not sweep(tmp_path, {"hp.lr": [0.1]})[0].missing
+
+
+def test_the_default_folder_is_one_folder(whole):
+    base = dataclasses.replace(whole.plan.base, env="my/module:CliffWalk")
+    folder = default_folder(dataclasses.replace(whole.plan, base=base))
+    assert str(folder) == f"runs/sweep_{fake_algorithm.NAME}_my-module-CliffWalk"
 
 
 def test_overwrite_replaces_a_sweep_and_nothing_else(tmp_path):
@@ -219,6 +241,37 @@ def test_overwrite_replaces_a_sweep_and_nothing_else(tmp_path):
 def test_too_little_memory_is_an_error_that_says_how_much(tmp_path):
     with pytest.raises(SweepMemoryError, match="training one seed takes .* GiB"):
         sweep(tmp_path / "sweep", memory_gib=1e-9)
+
+
+def test_memory_for_one_device_only_is_enough(whole, tmp_path, monkeypatch):
+    from jaxrl.sweep import memory, programs
+
+    seen = []
+
+    def program_bytes(compiled):
+        # A device's part is 100 bytes; four of them do not fit.
+        seen.append(len(jax.tree.leaves(compiled.input_shardings)[0].device_set))
+        return 100
+
+    monkeypatch.setattr(programs, "program_bytes", program_bytes)
+    result, lines = sweep(tmp_path / "sweep", memory_gib=250 / memory.GIB)
+    assert set(seen) == {4, 1} and "calls of 4 seeds" in lines[0]
+    np.testing.assert_allclose(result.scores(), whole.scores(), rtol=1e-5)
+
+
+CORES = """
+import os
+import jaxrl
+from jaxrl.parallel import use_cpu_cores
+use_cpu_cores()
+jaxrl.run_sweep
+import jax
+assert jax.local_device_count() == len(os.sched_getaffinity(0)), jax.devices()
+"""
+
+
+def test_a_script_may_divide_the_cpu_before_it_names_run_sweep():
+    run_python(CORES, env={"JAX_PLATFORMS": "cpu"})
 
 
 def test_merging_shows_what_is_finished(whole, tmp_path):
