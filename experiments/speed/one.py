@@ -18,19 +18,12 @@ import jax  # isort: skip
 def ours(env_id: str, seeds: int) -> tuple[Callable, Any, Callable]:
     """(program, its argument, metrics -> last return) of this package."""
     from jaxrl.algorithm import canonical, train
-    from jaxrl.networks import NetworkConfig
     from jaxrl.parallel import make_mesh, map_seeds
 
     study = STUDIES[env_id]
     spec = jaxrl.registry.algorithm("ppo")
     env, env_params = jaxrl.make(env_id)
-    config = spec.config(
-        num_envs=study.num_envs,
-        num_steps=NUM_STEPS,
-        num_epochs=NUM_EPOCHS,
-        num_minibatches=study.num_minibatches,
-        network=NetworkConfig(hidden=(64, 64), activation=study.activation),
-    )
+    config = study.config(spec)
     updates = study.steps(seeds) // config.batch_size
     hp = spec.hyperparameters(
         lr=study.lr,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from run import NUM_EPOCHS, NUM_STEPS, STUDIES
+from run import NUM_EPOCHS, STUDIES
 
 import jaxrl
 from jaxrl.benchmark import compiled, seconds_in_turn, write_record
@@ -27,19 +27,13 @@ def parts(env_id: str) -> tuple[dict[str, Callable], Any]:
     from jaxrl.algos.on_policy import loop, optimise, rollout
     from jaxrl.algos.on_policy.objectives import ppo_clip
     from jaxrl.algos.on_policy.types import stateless
-    from jaxrl.networks import NetworkConfig, make_net
+    from jaxrl.networks import make_net
     from jaxrl.permutation import permutations
 
     study = STUDIES[env_id]
     spec = jaxrl.registry.algorithm("ppo")
     env, params = jaxrl.make(env_id)
-    config = spec.config(
-        num_envs=study.num_envs,
-        num_steps=NUM_STEPS,
-        num_epochs=NUM_EPOCHS,
-        num_minibatches=study.num_minibatches,
-        network=NetworkConfig(hidden=(64, 64), activation=study.activation),
-    )
+    config = study.config(spec)
     hp = jaxrl.canonical(spec.hyperparameters(lr=study.lr, entropy_coef=0.01, env=params))
     algorithm = spec.make(env, params, config)
     net = make_net(env.observation_space(params), env.action_space(params), config.network)

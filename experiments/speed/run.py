@@ -36,6 +36,18 @@ class Study(NamedTuple):
         """Environment steps of each of so many seeds."""
         return self.total_steps.get(seeds, self.total_steps[None])
 
+    def config(self, spec: Any) -> Any:
+        """The same as a configuration of our PPO."""
+        from jaxrl.networks import NetworkConfig
+
+        return spec.config(
+            num_envs=self.num_envs,
+            num_steps=NUM_STEPS,
+            num_epochs=NUM_EPOCHS,
+            num_minibatches=self.num_minibatches,
+            network=NetworkConfig(hidden=(64, 64), activation=self.activation),
+        )
+
 
 # purejaxrl/ppo.py and examples/brax_minatar.ipynb. Breakout's 1e7 steps are cut to 1e6, and for 16
 # seeds to 2.5e5: PureJaxRL returns records of every step, 25 GB of them for 16 seeds of 1e6 steps.
