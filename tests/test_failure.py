@@ -307,8 +307,16 @@ def test_first_signal_waits_and_the_second_stops_at_once(second):
 
 
 def test_interrupt_alone_is_as_ever():
-    with pytest.raises(KeyboardInterrupt), signals.termination("") as stop, stop.holding():
-        signal.raise_signal(signal.SIGINT)
+    # A process in the background of a shell is started with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), signals.termination("") as stop, stop.holding():
+            signal.raise_signal(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with signals.termination("") as stop, stop.holding():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_other_threads_install_nothing():
