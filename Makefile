@@ -17,7 +17,7 @@ help: ## Show this list
 install: $(STAMP) ## Install the package and its tools, at pinned versions, into .venv
 
 demo: $(STAMP) ## Train PPO on MinAtar Breakout with four seeds, into runs/demo
-	$(BIN)/jaxrl train ppo Breakout-MinAtar --seeds 4 --total-steps 1e6 --hp.entropy-coef 0.01 \
+	$(BIN)/jaxrl train ppo Breakout-MinAtar --seeds 4 --total-steps 1e6 \
 	  --out runs/demo --overwrite
 
 test: $(STAMP) ## Run the tests in two processes

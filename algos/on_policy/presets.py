@@ -38,8 +38,7 @@ _TABLE = (
         dict(num_envs=16, num_steps=64, num_epochs=8, num_minibatches=4),
         dict(lr=1e-3, lr_final=0.0, gamma=0.99, gae_lambda=0.95),
     ),
-    # With less entropy seeds of Breakout stop at 7, 29 or 53, where a wall is nearly gone. With so
-    # much they learn more slowly: in 1e6 steps 0.01 reaches more.
+    # With less entropy seeds of Breakout stop at 7, 29 or 53, where a wall is nearly gone.
     _Row("Breakout-MinAtar", 10_000_000, **_MINATAR_ENTROPY),
     _Row("Asterix-MinAtar", 10_000_000, **_MINATAR_ENTROPY),
     _Row("*-MinAtar", 1_000_000, **_MINATAR),
