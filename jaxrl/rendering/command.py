@@ -178,8 +178,6 @@ def _of_environment(request: Request) -> Scene:
     if request.policy == "trained":
         raise RenderError(f"{request.target} is an environment: only a run has a trained policy")
     overrides = dict(parse_overrides(request.env_overrides))
-    if "env_id" in overrides:
-        raise RenderError(f"{request.target} has no parameter 'env_id'")
     env, params = registry.make(request.target, **overrides)
     player = _random(request, env, params)
     return Scene(request.target, env, params, player, "random actions", None)

@@ -136,10 +136,7 @@ def sweep(args: list[str], cache: Callable[[bool], None], say: Callable[[str], N
     if len(args) < 2 or args[1].startswith("-") or args[0].startswith("-"):
         raise UsageError("expected: jaxrl sweep ALGO ENV [options]; see jaxrl sweep --help")
     name, env_id = args[:2]
-    spec = registry.algorithm(name)
-    if env_id not in registry.environments():
-        registry.make(env_id)  # raises, naming the nearest
-    preset = spec.preset(env_id)
+    spec, preset = registry.preset(name, env_id)
     record = sweep_options(preset.config, preset.hp, preset.total_steps)
     options = parse(record, args[2:], f"jaxrl sweep {name} {env_id}", f"{spec.summary}.")
     if options.merge and options.overwrite:
@@ -211,8 +208,6 @@ def _plan(name: str, env_id: str, preset: Any, options: Any) -> Plan:
         total_steps=options.total_steps,
         config=apply(preset.config, options.config),
         hp=apply(preset.hp, options.hp),
-        log_every=1,
-        checkpoint_every=1,
     )
     made = points.expand(
         kinds(base),

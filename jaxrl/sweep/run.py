@@ -135,8 +135,6 @@ def _base(
         total_steps=preset.total_steps if total_steps is None else total_steps,
         config=preset.config,
         hp=preset.hp,
-        log_every=1,
-        checkpoint_every=1,
     )
 
 
