@@ -55,6 +55,26 @@ class Preset(NamedTuple):
     total_steps: int
 
 
+class LearntObjective(NamedTuple):
+    """An objective with parameters phi that can be learnt, as `hp.objective`.
+
+    Attributes:
+        start: (key, hidden units) -> phi where learning begins; `hidden` may be left out.
+        weights: phi -> the pytree of arrays that learning changes.
+        replace: (phi, weights) -> phi with these instead.
+        drift: (log ratio, advantage, phi, progress) -> f(r, A), elementwise.
+        load: (path) -> phi; raises ValueError in one line.
+        save: (path, phi, provenance) -> None.
+    """
+
+    start: Callable[..., Any]
+    weights: Callable[[Any], Any]
+    replace: Callable[[Any, Any], Any]
+    drift: Callable[..., jax.Array]
+    load: Callable[..., Any]
+    save: Callable[..., None]
+
+
 class AlgorithmSpec(NamedTuple):
     """What the command line and the conformance tests need to know of an algorithm.
 
@@ -67,7 +87,7 @@ class AlgorithmSpec(NamedTuple):
         validate: (config, hp) -> None; raises ValueError in one line.
         steps_per_update: (config) -> environment steps of one update.
         preset: (env_id) -> Preset.
-        load_objective: (path) -> objective parameters, where they are arrays from a file.
+        learnt: what can be learnt of the objective, where something can.
     """
 
     name: str
@@ -78,7 +98,7 @@ class AlgorithmSpec(NamedTuple):
     validate: Callable[[Any, Any], None]
     steps_per_update: Callable[[Any], int]
     preset: Callable[[str], Preset]
-    load_objective: Callable[[Any], Any] | None = None
+    learnt: LearntObjective | None = None
 
 
 def train(algorithm: Algorithm, num_updates: int) -> Callable[[jax.Array, Any], tuple[Any, Any]]:

@@ -138,9 +138,9 @@ def _run_config(spec: Any, env_id: str, preset: Any, options: Any) -> "RunConfig
 
     config, hp = apply(preset.config, options.config), apply(preset.hp, options.hp)
     if options.phi is not None:
-        if spec.load_objective is None:
+        if spec.learnt is None:
             raise UsageError(f"{spec.name} has no learnt objective, so it takes no --phi")
-        hp = hp.replace(objective=spec.load_objective(options.phi))
+        hp = hp.replace(objective=spec.learnt.load(options.phi))
     spec.validate(config, hp)
     updates = num_updates(options.total_steps, spec.steps_per_update(config))
     log_every, checkpoint_every = recording(updates, options.log_every, options.checkpoint_every)

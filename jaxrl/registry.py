@@ -114,6 +114,7 @@ _ALGORITHMS: dict[str, Any] = {
     "a2c": "jaxrl.algos.on_policy.a2c:SPEC",
     "dpo": "jaxrl.algos.on_policy.dpo:SPEC",
     "lpo": "jaxrl.algos.on_policy.lpo:SPEC",
+    "ta-lpo": "jaxrl.algos.on_policy.ta_lpo:SPEC",
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from jaxrl import checkpoint, cli, driver, listing, options, registry, run_evaluation
 from jaxrl.algos.on_policy import lpo
+from jaxrl.algos.on_policy.learnt import random_drift
 from jaxrl.config import load_config
 from jaxrl.evaluation import evaluate
 from tests import fake_algorithm
@@ -425,7 +426,7 @@ def test_kinds_of_options():
 
 
 def test_learnt_weights_go_into_the_configuration(tmp_path):
-    phi = lpo.random_drift(jax.random.key(1), hidden=5)
+    phi = random_drift(jax.random.key(1), hidden=5)
     lpo.save(tmp_path / "phi.npz", phi)
     spec = registry.algorithm("lpo")
     preset = spec.preset("CartPole-v1")

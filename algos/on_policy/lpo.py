@@ -1,78 +1,107 @@
 """Learnt policy optimisation (Lu et al. 2022, arXiv 2210.05639): PPO's loop, a network's drift.
 
 The drift's weights are `hp.objective`, an argument like any other: a population of drifts is a
-vmap over it. They come from a file (`load`), from meta-learning or, by default, are zero, which
-is PPO apart from the offset of 1e-4 in the drift.
+vmap over it. They come from a file (`load`), from meta-learning (`jaxrl.algos.meta`) or, by
+default, are zero, which is PPO.
 """
 
-import pathlib
-import zipfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
+from jaxrl.algorithm import LearntObjective
+from jaxrl.algos.on_policy import drift_files
+from jaxrl.algos.on_policy.learnt import (
+    HIDDEN,
+    LPO_INPUTS,
+    DriftNetwork,
+    lpo,
+    lpo_drift,
+    ppo_start,
+    zero_drift,
+)
 from jaxrl.algos.on_policy.method import method
-from jaxrl.algos.on_policy.objectives import LPOParameters, lpo
 from jaxrl.algos.on_policy.types import Hyperparameters
 
-HIDDEN = 128
-
-
-def zero_drift() -> LPOParameters:
-    """The network that adds nothing to PPO's drift."""
-    return LPOParameters(jnp.zeros((8, HIDDEN), jnp.float32), jnp.zeros(HIDDEN, jnp.float32))
-
-
-def random_drift(key: jax.Array, hidden: int = HIDDEN, scale: float = 1.0) -> LPOParameters:
-    """A network with normal weights of deviation scale / sqrt(fan in)."""
-    key_hidden, key_output = jax.random.split(key)
-    return LPOParameters(
-        hidden=scale * jax.random.normal(key_hidden, (8, hidden)) / jnp.sqrt(8.0),
-        output=scale * jax.random.normal(key_output, (hidden,)) / jnp.sqrt(float(hidden)),
-    )
-
-
-def save(path: str | pathlib.Path, phi: LPOParameters) -> None:
-    """Writes drift weights as npz with the arrays `hidden`, `output` and `clip`."""
-    np.savez(path, hidden=phi.hidden, output=phi.output, clip=np.float32(phi.clip))
-
-
-def load(path: str | pathlib.Path) -> LPOParameters:
-    """Reads drift weights from an npz file with `hidden` [8, H], `output` [H] and, at will, `clip`.
-
-    Raises:
-        ValueError: the file is missing, is not such a file or holds non-finite numbers.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: np.asarray(data[name], np.float32) for name in data.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, TypeError) as error:
-        raise ValueError(f"cannot read drift weights from {path}: {error}") from error
-    hidden, output = arrays.get("hidden"), arrays.get("output")
-    if hidden is None or output is None:
-        raise ValueError(f"{path} has no arrays 'hidden' and 'output'")
-    if hidden.ndim != 2 or hidden.shape[0] != 8 or output.shape != hidden.shape[1:]:
-        raise ValueError(
-            f"{path}: wanted hidden [8, H] and output [H], got {hidden.shape} and {output.shape}"
-        )
-    clip = arrays.get("clip", np.float32(0.2))
-    if clip.shape != () or not all(np.isfinite(x).all() for x in (hidden, output, clip)):
-        raise ValueError(f"{path}: drift weights must be finite and clip a number")
-    return LPOParameters(jnp.asarray(hidden), jnp.asarray(output), jnp.asarray(clip))
+NAME = "lpo"
 
 
 class LPOHyperparameters(Hyperparameters):
     """Hyperparameters of LPO."""
 
-    objective: LPOParameters = struct.field(default_factory=zero_drift)
+    objective: DriftNetwork = struct.field(default_factory=zero_drift)
 
+
+def save_network(
+    architecture: str,
+    path: str | Path,
+    phi: DriftNetwork,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes the arrays `hidden` and `output`, and the numbers `clip` and `input_bound`."""
+    drift_files.write(path, architecture, vars(phi), provenance)
+
+
+def load_network(architecture: str, inputs: int, path: str | Path) -> DriftNetwork:
+    """Reads what `save_network` writes; `clip` and `input_bound` may be missing.
+
+    Raises:
+        ValueError: the file is missing, is not such a file, is of another architecture or holds
+            non-finite numbers.
+    """
+    arrays = drift_files.read(path, architecture)
+    hidden, output = arrays.get("hidden"), arrays.get("output")
+    if hidden is None or output is None:
+        raise ValueError(f"{path} has no arrays 'hidden' and 'output'")
+    if hidden.ndim != 2 or hidden.shape[0] != inputs or output.shape != hidden.shape[1:]:
+        raise ValueError(
+            f"{path}: {architecture} wants hidden [{inputs}, H] and output [H],"
+            f" got {hidden.shape} and {output.shape}"
+        )
+    scalars = {name: arrays[name] for name in ("clip", "input_bound") if name in arrays}
+    for name, value in scalars.items():
+        if value.shape != () or not value > 0:
+            raise ValueError(f"{path}: {name} must be a positive number")
+    numbers = {name: jnp.asarray(value) for name, value in scalars.items()}
+    return DriftNetwork(jnp.asarray(hidden), jnp.asarray(output), **numbers)
+
+
+def learnt_network(
+    architecture: str, inputs: int, drift: Callable[..., jax.Array]
+) -> LearntObjective:
+    """The record of a drift network of `inputs` inputs."""
+
+    def start(key: jax.Array, hidden: int = HIDDEN) -> DriftNetwork:
+        if hidden < 1:
+            raise ValueError(f"a drift network needs at least 1 hidden unit, got {hidden}")
+        return ppo_start(key, inputs, hidden)
+
+    return LearntObjective(
+        start=start,
+        weights=lambda phi: (phi.hidden, phi.output),
+        replace=lambda phi, weights: phi.replace(hidden=weights[0], output=weights[1]),
+        drift=drift,
+        load=partial(load_network, architecture, inputs),
+        save=partial(save_network, architecture),
+    )
+
+
+LEARNT = learnt_network(
+    NAME,
+    LPO_INPUTS,
+    lambda log_ratio, advantage, phi, progress: lpo_drift(log_ratio, advantage, phi),
+)
+save, load = LEARNT.save, LEARNT.load
 
 SPEC = method(
-    name="lpo",
+    name=NAME,
     summary="Learnt policy optimisation, a network as drift (Lu et al. 2022)",
     objective=lpo,
     hyperparameters=LPOHyperparameters,
-    load_objective=load,
+    learnt=LEARNT,
 )

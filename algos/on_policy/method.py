@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxrl.algorithm import Algorithm, AlgorithmSpec
+from jaxrl.algorithm import Algorithm, AlgorithmSpec, LearntObjective
 from jaxrl.algos.on_policy.loop import gae, on_policy, standardize_minibatch
 from jaxrl.algos.on_policy.objectives import Sample
 from jaxrl.algos.on_policy.optimise import Optimiser, ScaleAdvantage, adam
@@ -21,7 +21,7 @@ def method(
     scale_advantage: ScaleAdvantage = standardize_minibatch,
     optimiser: Optimiser = adam,
     adjust: Callable[[Config, Any], tuple[Config, Any]] = lambda config, hp: (config, hp),
-    load_objective: Callable[[Any], Any] | None = None,
+    learnt: LearntObjective | None = None,
 ) -> AlgorithmSpec:
     """The record of one on-policy method.
 
@@ -34,7 +34,7 @@ def method(
         scale_advantage: see `on_policy`.
         optimiser: see `on_policy`.
         adjust: what the method changes of a preset tuned for PPO.
-        load_objective: see `AlgorithmSpec`.
+        learnt: see `AlgorithmSpec`.
     """
 
     def make(env: Any, env_params: Any, config: Config, network: Any = None) -> Algorithm:
@@ -63,5 +63,5 @@ def method(
         validate=validate,
         steps_per_update=lambda config: config.batch_size,
         preset=lambda env_id: preset_for(env_id, config, hyperparameters, adjust),
-        load_objective=load_objective,
+        learnt=learnt,
     )

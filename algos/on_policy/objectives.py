@@ -44,20 +44,6 @@ class DPOParameters(struct.PyTreeNode):
     beta: float = 0.6
 
 
-class LPOParameters(struct.PyTreeNode):
-    """Weights of LPO's drift network and the PPO it starts from.
-
-    Attributes:
-        hidden: float32 [8, H], without bias; H = 128 in the paper.
-        output: float32 [H], without bias.
-        clip: epsilon of the PPO drift that the network is added to.
-    """
-
-    hidden: jax.Array
-    output: jax.Array
-    clip: jax.Array | float = 0.2
-
-
 def ppo_drift(log_ratio: jax.Array, advantage: jax.Array, clip: jax.Array | float) -> jax.Array:
     """relu((r - clip(r, 1 +- eps)) A), PPO's clipping written as a drift."""
     ratio = jnp.exp(log_ratio)
@@ -75,24 +61,6 @@ def dpo_drift(log_ratio: jax.Array, advantage: jax.Array, phi: DPOParameters) ->
     positive = jax.nn.relu(gain - phi.alpha * jnp.tanh(gain / phi.alpha))
     negative = jax.nn.relu(loss - phi.beta * jnp.tanh(loss / phi.beta))
     return jnp.where(advantage >= 0, positive, negative)
-
-
-def lpo_inputs(log_ratio: jax.Array, advantage: jax.Array) -> jax.Array:
-    """Inputs of the drift network, [..., 8]: all vanish at r = 1 for every A."""
-    change = -jnp.expm1(log_ratio)
-    x = jnp.stack([log_ratio, jnp.square(log_ratio), change, jnp.square(change)], axis=-1)
-    return jnp.concatenate([x, x * advantage[..., None]], axis=-1)
-
-
-def lpo_drift(log_ratio: jax.Array, advantage: jax.Array, phi: LPOParameters) -> jax.Array:
-    """Learnt Policy Optimisation's network drift, started from PPO (Lu et al. 2022, sec. 4).
-
-    relu(f_PPO + net(x) - 1e-4), net = tanh(x W1) w2 without biases. At r = 1 the inputs vanish,
-    so net = 0 and the small offset keeps the relu shut: value and slope are zero whatever the
-    weights.
-    """
-    net = jnp.tanh(lpo_inputs(log_ratio, advantage) @ phi.hidden) @ phi.output
-    return jax.nn.relu(ppo_drift(log_ratio, advantage, phi.clip) + net - 1e-4)
 
 
 def mirror_loss(log_ratio: jax.Array, advantage: jax.Array, drift: jax.Array) -> jax.Array:
@@ -132,10 +100,4 @@ def a2c(phi: Any, sample: Sample) -> jax.Array:
 def dpo(phi: DPOParameters, sample: Sample) -> jax.Array:
     """-(r A - f_DPO)."""
     drift = dpo_drift(sample.log_ratio, sample.advantage, phi)
-    return mirror_loss(sample.log_ratio, sample.advantage, drift)
-
-
-def lpo(phi: LPOParameters, sample: Sample) -> jax.Array:
-    """-(r A - f_LPO)."""
-    drift = lpo_drift(sample.log_ratio, sample.advantage, phi)
     return mirror_loss(sample.log_ratio, sample.advantage, drift)

@@ -11,7 +11,7 @@ import pytest
 import jaxrl
 from jaxrl import registry
 from jaxrl.algorithm import canonical, train
-from jaxrl.algos.on_policy import lpo as lpo_method
+from jaxrl.algos.on_policy.learnt import random_drift
 from jaxrl.algos.on_policy.types import Config
 from jaxrl.networks import NetworkConfig
 from jaxrl.parallel import map_seeds
@@ -181,7 +181,7 @@ def test_seeds_hyperparameters_worlds_and_objectives_in_one_program(mapping):
     algo, hp = _make("lpo", config, max_steps_in_episode=20)
     points = []
     for i, (lr, gravity) in enumerate([(1e-3, 9.8), (3e-3, 5.0), (1e-2, 20.0)]):
-        phi = lpo_method.random_drift(jax.random.key(10 + i), hidden=4)
+        phi = random_drift(jax.random.key(10 + i), hidden=4)
         changed = hp.replace(lr=lr, objective=phi, env=hp.env.replace(gravity=gravity))
         points.append(canonical(changed))
     keys = jax.random.split(jax.random.key(0), 3)

@@ -7,8 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.algos.on_policy import dpo as dpo_method
+from jaxrl.algos.on_policy import drift_files, learnt
 from jaxrl.algos.on_policy import lpo as lpo_method
 from jaxrl.algos.on_policy import objectives as ob
+from jaxrl.algos.on_policy import ta_lpo as ta_lpo_method
 from jaxrl.algos.on_policy.types import Sample
 from jaxrl.distributions import Categorical
 
@@ -19,9 +22,12 @@ GRID = [x.ravel() for x in np.meshgrid(np.log(RATIO), ADVANTAGE.astype(np.float3
 DRIFTS = {
     "ppo": lambda log_r, a: ob.ppo_drift(log_r, a, 0.2),
     "dpo": lambda log_r, a: ob.dpo_drift(log_r, a, ob.DPOParameters()),
-    "lpo-zero": lambda log_r, a: ob.lpo_drift(log_r, a, lpo_method.zero_drift()),
-    "lpo-random": lambda log_r, a: ob.lpo_drift(
-        log_r, a, lpo_method.random_drift(jax.random.key(3), scale=2.0)
+    "lpo-zero": lambda log_r, a: learnt.lpo_drift(log_r, a, learnt.zero_drift()),
+    "lpo-random": lambda log_r, a: learnt.lpo_drift(
+        log_r, a, learnt.random_drift(jax.random.key(3), scale=2.0)
+    ),
+    "ta-lpo-random": lambda log_r, a: learnt.ta_lpo_drift(
+        log_r, a, learnt.random_drift(jax.random.key(4), 16, scale=2.0), jnp.float32(0.7)
     ),
 }
 
@@ -143,41 +149,139 @@ def test_lpo_inputs_and_drift_by_hand():
     """R = e, A = 2: x = [1, 1, 1-e, (1-e)^2] and twice that; one hidden unit."""
     e = math.e
     x = np.asarray([1, 1, 1 - e, (1 - e) ** 2])
-    ours = ob.lpo_inputs(jnp.float32(1.0), jnp.float32(2.0))
-    np.testing.assert_allclose(ours, np.concatenate([x, 2 * x]), rtol=1e-6)
+    inputs = np.concatenate([x, 2 * x])
+    ours = learnt.lpo_inputs(jnp.float32(1.0), jnp.float32(2.0))
+    np.testing.assert_allclose(ours, inputs, rtol=1e-6)
     weights = 0.1 * np.arange(1, 9, dtype=np.float32)
-    phi = ob.LPOParameters(jnp.asarray(weights)[:, None], jnp.asarray([0.7], jnp.float32), 0.2)
-    expected = (e - 1.2) * 2 + 0.7 * math.tanh(float(weights @ np.concatenate([x, 2 * x]))) - 1e-4
-    drift = ob.lpo_drift(jnp.float32(1.0), jnp.float32(2.0), phi)
+    output = jnp.asarray([0.7], jnp.float32)
+    phi = learnt.DriftNetwork(jnp.asarray(weights)[:, None], output, 0.2, 100.0)
+    expected = (e - 1.2) * 2 + 0.7 * math.tanh(float(weights @ inputs)) - 1e-4
+    drift = learnt.lpo_drift(jnp.float32(1.0), jnp.float32(2.0), phi)
     np.testing.assert_allclose(drift, expected, rtol=1e-5)
     negative = phi.replace(output=jnp.asarray([-100.0], jnp.float32))
-    assert ob.lpo_drift(jnp.float32(1.0), jnp.float32(2.0), negative) == 0.0
-    loss = ob.lpo(phi, _sample(e, 2.0))
+    assert learnt.lpo_drift(jnp.float32(1.0), jnp.float32(2.0), negative) == 0.0
+    loss = learnt.lpo(phi, _sample(e, 2.0))
     np.testing.assert_allclose(loss, [expected - 2 * e], rtol=1e-5)
+    # With the default bound 2: [1, 1, 1-e, 2, 2, 2, -2, 2].
+    bounded = 0.7 * math.tanh(float(weights @ np.clip(inputs, -2, 2)))
+    drift = learnt.lpo_drift(jnp.float32(1.0), jnp.float32(2.0), phi.replace(input_bound=2.0))
+    np.testing.assert_allclose(drift, (e - 1.2) * 2 + bounded - 1e-4, rtol=1e-5)
+
+
+def test_ta_lpo_inputs_by_hand():
+    x = learnt.lpo_inputs(jnp.asarray([0.3, -1.0]), jnp.asarray([2.0, -0.5]))
+    ours = learnt.ta_lpo_inputs(
+        jnp.asarray([0.3, -1.0]), jnp.asarray([2.0, -0.5]), jnp.float32(0.25)
+    )
+    np.testing.assert_array_equal(ours, np.concatenate([x, 0.25 * np.asarray(x)], axis=-1))
+
+
+def test_ta_lpo_without_weights_on_progress_is_lpo():
+    phi = learnt.random_drift(jax.random.key(5))
+    wider = phi.replace(hidden=jnp.concatenate([phi.hidden, jnp.zeros_like(phi.hidden)]))
+    sample = _sample(np.exp(GRID[0]), GRID[1])._replace(progress=jnp.float32(0.6))
+    np.testing.assert_allclose(
+        learnt.ta_lpo(wider, sample), learnt.lpo(phi, sample), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_losses_of_networks_equal_their_drift_form():
+    sample = _sample(np.exp(GRID[0]), GRID[1])._replace(progress=jnp.float32(0.7))
+    phi = learnt.random_drift(jax.random.key(3), scale=2.0)
+    mirror = ob.mirror_loss(sample.log_ratio, sample.advantage, DRIFTS["lpo-random"](*GRID))
+    np.testing.assert_allclose(learnt.lpo(phi, sample), mirror, rtol=1e-4, atol=1e-4)
+    phi = learnt.random_drift(jax.random.key(4), 16, scale=2.0)
+    mirror = ob.mirror_loss(sample.log_ratio, sample.advantage, DRIFTS["ta-lpo-random"](*GRID))
+    np.testing.assert_allclose(learnt.ta_lpo(phi, sample), mirror, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("inputs", [8, 16])
+def test_slope_of_a_networks_loss_at_the_old_policy_is_that_of_the_gain(inputs):
+    """The third axiom in the form that is trained: d loss / d log r = -A at r = 1."""
+    objective = {8: learnt.lpo, 16: learnt.ta_lpo}[inputs]
+    phi = learnt.random_drift(jax.random.key(6), inputs, scale=3.0)
+    advantage = jnp.asarray(ADVANTAGE, jnp.float32)
+    old = jnp.zeros_like(advantage)
+
+    def total(log_prob):
+        return jnp.sum(objective(phi, Sample(log_prob, old, advantage, old, old, jnp.float32(1))))
+
+    np.testing.assert_array_equal(jax.grad(total)(old), -advantage)
+
+
+@pytest.mark.parametrize("inputs", [8, 16])
+def test_a_network_of_zeros_is_ppo_to_the_last_bit(inputs):
+    """Loss and slope, also at ratios just past the clipping range."""
+    edges = np.log([1.2, 0.8]) + np.linspace(-2e-4, 2e-4, 41)[:, None]
+    log_ratio = np.concatenate([GRID[0], edges.ravel(), edges.ravel()]).astype(np.float32)
+    advantage = np.concatenate([GRID[1], np.ones(82), -np.ones(82)]).astype(np.float32)
+    old = jnp.zeros_like(log_ratio)
+    objective = {8: learnt.lpo, 16: learnt.ta_lpo}[inputs]
+    start = learnt.ppo_start(jax.random.key(0), inputs)
+
+    def loss_and_slope(loss, phi):
+        def total(log_prob):
+            sample = Sample(log_prob, old, jnp.asarray(advantage), old, old, jnp.float32(0.3))
+            loss_b = loss(phi, sample)
+            return jnp.sum(loss_b), loss_b
+
+        slope, loss_b = jax.jit(jax.grad(total, has_aux=True))(jnp.asarray(log_ratio))
+        return np.asarray(loss_b), np.asarray(slope)
+
+    expected = loss_and_slope(ob.ppo_clip, ob.ClipParameters())
+    assert (expected[1] == 0).any() and (expected[1] != 0).any()
+    for phi in (learnt.zero_drift(inputs), start):
+        for ours, theirs in zip(loss_and_slope(objective, phi), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_lpo_has_the_published_number_of_parameters():
-    phi = lpo_method.zero_drift()
+    phi = learnt.zero_drift()
     assert phi.hidden.size + phi.output.size == 1152
 
 
-def test_drift_weights_round_trip(tmp_path):
-    phi = lpo_method.random_drift(jax.random.key(0))
-    lpo_method.save(tmp_path / "phi.npz", phi)
-    loaded = lpo_method.load(tmp_path / "phi.npz")
+@pytest.mark.parametrize(("module", "inputs"), [(lpo_method, 8), (ta_lpo_method, 16)])
+def test_drift_weights_round_trip(tmp_path, module, inputs):
+    phi = learnt.random_drift(jax.random.key(0), inputs).replace(input_bound=3.5)
+    module.save(tmp_path / "phi", phi, {"environments": ["CartPole-v1"]})
+    loaded = module.load(tmp_path / "phi")
     np.testing.assert_array_equal(loaded.hidden, phi.hidden)
     np.testing.assert_array_equal(loaded.output, phi.output)
-    assert loaded.clip == np.float32(0.2)
+    assert loaded.clip == np.float32(0.2) and loaded.input_bound == 3.5
+    assert drift_files.provenance(tmp_path / "phi") == {"environments": ["CartPole-v1"]}
+
+
+def test_dpo_weights_round_trip(tmp_path):
+    dpo_method.save(tmp_path / "phi.npz", ob.DPOParameters(1.5, 0.25))
+    loaded = dpo_method.load(tmp_path / "phi.npz")
+    assert (loaded.alpha, loaded.beta) == (1.5, 0.25)
+    drift_files.write(tmp_path / "bad.npz", "dpo", {"alpha": 1.0, "beta": -1.0})
+    with pytest.raises(ValueError, match="positive number 'beta'"):
+        dpo_method.load(tmp_path / "bad.npz")
+
+
+def test_files_of_another_architecture_are_refused(tmp_path):
+    lpo_method.save(tmp_path / "lpo.npz", learnt.zero_drift())
+    for module in (ta_lpo_method, dpo_method):
+        with pytest.raises(ValueError, match="holds an objective of lpo, not of"):
+            module.load(tmp_path / "lpo.npz")
+
+
+def test_unknown_pretrained_drifts_are_named():
+    with pytest.raises(ValueError, match="no drift 'nothing' ships"):
+        lpo_method.load("pretrained/nothing")
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (None, "cannot read drift weights"),
+        (None, "no such file"),
         ({"a": np.zeros(3)}, "no arrays 'hidden' and 'output'"),
-        ({"hidden": np.zeros((7, 4)), "output": np.zeros(4)}, "wanted hidden"),
+        ({"hidden": np.zeros((7, 4)), "output": np.zeros(4)}, "wants hidden"),
         ({"hidden": np.full((8, 4), np.nan), "output": np.zeros(4)}, "finite"),
         ({"hidden": np.asarray([None]), "output": np.zeros(4)}, "cannot read drift weights"),
+        ({"hidden": np.zeros((8, 4)), "output": np.zeros(4), "clip": -1.0}, "clip must be"),
+        ({"hidden": np.zeros((8, 4)), "output": np.zeros(4), "provenance": "{"}, "cannot read"),
     ],
 )
 def test_bad_drift_files_are_refused(tmp_path, arrays, message):
