@@ -2,10 +2,12 @@
 
 A mesh has the axes `seed` and `env`. Seeds are independent: each device of the `seed` axis runs
 some of them. The devices of the `env` axis run the same seeds, each with a part of their
-environments (see `jaxrl.shards`). Where something is computed does not belong to a run: its
+environments (see `jaxrl.shards`). A population of learnt objectives has a mesh of its own, with
+the one axis `population` (see `jaxrl.algos.meta.population`). Where something is computed does not belong to a run: its
 numbers are the same on any mesh, up to rounding.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,7 +21,7 @@ from jaxrl.dtypes import is_key
 
 Tree = TypeVar("Tree")
 
-SEED, ENV = "seed", "env"
+SEED, ENV, POPULATION = "seed", "env", "population"
 
 
 def use_cpu_cores() -> None:
@@ -86,18 +88,32 @@ def make_mesh(num_seeds: int, env_shards: int = 1, devices: int | None = None) -
     Raises:
         ValueError: there are not as many devices, or not enough to do for all processes.
     """
-    there = jax.local_device_count()
-    wanted = there if devices is None else devices
-    if not 1 <= wanted <= there:
-        kind = jax.default_backend()
-        raise ValueError(f"{wanted} devices were asked for, there are {there} of kind {kind}")
+    wanted = _local_devices(devices)
     processes = jax.process_count()
     shape = choose_mesh(wanted * processes, num_seeds, env_shards, processes)
     if shape == (1, 1):
         return None
-    each = shape[0] * shape[1] // processes
-    chosen = [device for p in range(processes) for device in _of_process(p)[:each]]
-    return Mesh(np.array(chosen).reshape(shape), (SEED, ENV), axis_types=(AxisType.Auto,) * 2)
+    return _mesh(shape, (SEED, ENV))
+
+
+def make_population_mesh(groups: int, devices: int | None = None) -> Mesh | None:
+    """The mesh for groups of members, over the devices of all processes.
+
+    As few devices as need the fewest rounds, see `choose_mesh`.
+
+    Args:
+        groups: that are computed one after another on a device.
+        devices: of each process; all of them if None.
+
+    Returns:
+        A mesh with the axis `population`; None where one device does it all.
+
+    Raises:
+        ValueError: there are not as many devices, or not enough to do for all processes.
+    """
+    processes = jax.process_count()
+    size, _ = choose_mesh(_local_devices(devices) * processes, groups, 1, processes)
+    return None if size == 1 else _mesh((size,), (POPULATION,))
 
 
 def map_seeds(fn: Callable, backend: str | None = None, mesh: Mesh | None = None) -> Callable:
@@ -203,6 +219,24 @@ def gather(tree: Tree) -> Tree:
         for i, copy in zip(apart, copies, strict=True):
             leaves[i] = copy.addressable_data(0)
     return jax.tree.unflatten(structure, leaves)
+
+
+def _local_devices(wanted: int | None) -> int:
+    """How many devices of each process to use; ValueError where there are not as many."""
+    there = jax.local_device_count()
+    wanted = there if wanted is None else wanted
+    if not 1 <= wanted <= there:
+        kind = jax.default_backend()
+        raise ValueError(f"{wanted} devices were asked for, there are {there} of kind {kind}")
+    return wanted
+
+
+def _mesh(shape: tuple[int, ...], axes: tuple[str, ...]) -> Mesh:
+    """As many devices of every process."""
+    processes = jax.process_count()
+    each = math.prod(shape) // processes
+    chosen = [device for p in range(processes) for device in _of_process(p)[:each]]
+    return Mesh(np.array(chosen).reshape(shape), axes, axis_types=(AxisType.Auto,) * len(axes))
 
 
 def _of_process(index: int) -> list[Any]:

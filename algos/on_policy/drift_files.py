@@ -40,7 +40,7 @@ def write(
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes numbers as float32 arrays, and what they are."""
-    record = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
+    record: dict[str, Any] = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     note = json.dumps(provenance or {}, allow_nan=False)
     # An open file: numpy would add .npz to a name without it.
     with Path(path).open("wb") as file:

@@ -40,8 +40,8 @@ class KLParameters(struct.PyTreeNode):
 class DPOParameters(struct.PyTreeNode):
     """DPO's alpha and beta, as discovered in the paper."""
 
-    alpha: float = 2.0
-    beta: float = 0.6
+    alpha: jax.Array | float = 2.0
+    beta: jax.Array | float = 0.6
 
 
 def ppo_drift(log_ratio: jax.Array, advantage: jax.Array, clip: jax.Array | float) -> jax.Array:

@@ -1,0 +1,1 @@
+"""Objectives that are learnt: evolution over phi, with whole trainings as fitness."""
