@@ -3,8 +3,8 @@
 A mesh has the axes `seed` and `env`. Seeds are independent: each device of the `seed` axis runs
 some of them. The devices of the `env` axis run the same seeds, each with a part of their
 environments (see `jaxrl.shards`). A population of learnt objectives has a mesh of its own, with
-the one axis `population` (see `jaxrl.algos.meta.population`). Where something is computed does not belong to a run: its
-numbers are the same on any mesh, up to rounding.
+the one axis `population` (see `jaxrl.algos.meta.population`). Where something is computed does not
+belong to a run: its numbers are the same on any mesh, up to rounding.
 """
 
 import math
