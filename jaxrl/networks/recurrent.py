@@ -19,6 +19,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.networks.initializers import orthogonal
+
 # LRU: moduli and largest phase of the eigenvalues at the start (Orvieto et al. 2023, sec. 3).
 MODULI = (0.9, 0.999)
 MAX_PHASE = math.pi / 10
@@ -79,7 +81,7 @@ class GRU(nn.Module):
 def _orthogonal_gates(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
     """An orthogonal matrix for each gate, side by side."""
     size, width = shape
-    init = nn.initializers.orthogonal()
+    init = orthogonal()
     keys = jax.random.split(key, width // size)
     return jnp.concatenate([init(k, (size, size), dtype) for k in keys], axis=1)
 

@@ -8,6 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.networks.initializers import orthogonal
+
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,
     "relu": nn.relu,
@@ -18,7 +20,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 def dense(features: int, scale: float = math.sqrt(2), name: str | None = None) -> nn.Dense:
     """A Dense layer with orthogonal weights of the given gain and zero bias."""
-    return nn.Dense(features, kernel_init=nn.initializers.orthogonal(scale), name=name)
+    return nn.Dense(features, kernel_init=orthogonal(scale), name=name)
 
 
 class MLP(nn.Module):
@@ -63,7 +65,7 @@ class CNN(nn.Module):
         """Features float32 [B, hidden[-1]] of images float32 [B, H, W, C]."""
         strides = self.strides or (1,) * len(self.channels)
         for channels, stride in zip(self.channels, strides, strict=True):
-            init = nn.initializers.orthogonal(math.sqrt(2))
+            init = orthogonal(math.sqrt(2))
             x = nn.Conv(channels, (3, 3), (stride, stride), padding="VALID", kernel_init=init)(x)
             x = self.activation(x)
         x = x.reshape((x.shape[0], -1))
