@@ -10,9 +10,10 @@ finite ranks below everything else.
 - `cma-es` (Hansen 2016, arXiv 1604.00772): a whole covariance, for few weights.
 """
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -121,10 +122,10 @@ def make_strategy(evolution: Evolution, weights: Any) -> Strategy:
     shape = {Z_SCORE: z_scores, RANKS: centred_ranks}[evolution.shaping]
 
     def ask(key: jax.Array, state: Any) -> tuple[Any, Any]:
-        with jax.numpy_dtype_promotion("standard"):
+        with _lenient():
             population, state = algorithm.ask(key, state, params)
         half = population[: evolution.population // 2]
-        mirrored = jnp.concatenate([half, 2.0 * state.mean - half])
+        mirrored = jnp.concatenate([half, 2.0 * state.mean[None] - half])
         return jax.vmap(unravel)(mirrored), state
 
     def tell(key: jax.Array, population: Any, fitness: jax.Array, state: Any) -> Any:
@@ -133,11 +134,11 @@ def make_strategy(evolution: Evolution, weights: Any) -> Strategy:
             cost = -shape(fitness)
         else:
             cost = jnp.where(jnp.isfinite(fitness), -fitness, jnp.nan)  # evosax ranks NaN last
-        with jax.numpy_dtype_promotion("standard"):
+        with _lenient():
             return strong(algorithm.tell(key, rows, cost, state, params)[0])
 
     def init(key: jax.Array, weights: Any) -> Any:
-        with jax.numpy_dtype_promotion("standard"):
+        with _lenient():
             state = algorithm.init(key, ravel_pytree(weights)[0], params)
         if evolution.strategy == OPEN_ES:
             state = state.replace(std=jnp.float32(evolution.sigma))
@@ -147,6 +148,13 @@ def make_strategy(evolution: Evolution, weights: Any) -> Strategy:
         return jnp.sqrt(jnp.mean(jnp.square(state.std)))
 
     return Strategy(init, ask, tell, lambda state: unravel(state.mean), sigma)
+
+
+@contextlib.contextmanager
+def _lenient() -> Iterator[None]:
+    """Standard promotion of types and ranks, which evosax relies on."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
 
 
 def _algorithm(evolution: Evolution, flat: jax.Array) -> tuple[Any, Any]:
