@@ -8,6 +8,7 @@ from typing import Any, Literal
 import jax
 
 from jaxrl import registry
+from jaxrl.algorithm import LearntObjective
 from jaxrl.algos.meta.config import MetaConfig
 from jaxrl.algos.meta.programs import choose_group, set_up
 from jaxrl.algos.meta.run import MetaResult, meta_resume, meta_train
@@ -113,12 +114,42 @@ def read(args: Sequence[str]) -> tuple[str, Any]:
     """(algorithm, parsed options) of the words after `meta-train`; UsageError where wrong."""
     if args[0].startswith("-"):
         raise UsageError("expected: jaxrl meta-train ALGO --envs ENV; see jaxrl meta-train --help")
-    spec = registry.algorithm(args[0])
-    if spec.learnt is None:
-        able = [name for name in registry.algorithms() if registry.algorithm(name).learnt]
-        raise UsageError(f"{args[0]} has no learnt objective; choose from {', '.join(able)}")
+    _learnt(args[0])
     prog = f"jaxrl meta-train {args[0]}"
-    return args[0], parse(meta_train_options(), args[1:], prog, f"Evolves {spec.summary}.")
+    return args[0], parse(
+        meta_train_options(), args[1:], prog, f"Evolves the objective of {args[0]}."
+    )
+
+
+def _learnt(name: str) -> LearntObjective:
+    """What is learnt of an algorithm; UsageError where nothing is."""
+    learnt = registry.algorithm(name).learnt
+    if learnt is None:
+        able = [other for other in registry.algorithms() if registry.algorithm(other).learnt]
+        raise UsageError(f"{name} has no learnt objective; choose from {', '.join(able)}")
+    return learnt
+
+
+def configure(algorithm: str, envs: Sequence[str], **options: Any) -> MetaConfig:
+    """The configuration that `jaxrl meta-train ALGORITHM --envs ENVS` would have.
+
+    Args:
+        algorithm: lpo, ta-lpo or dpo.
+        envs: ids of environments.
+        **options: of the command, as keywords: `population=16`, `total_steps=(8192,)`. Without
+            `group` the program is compiled to see what fits into memory.
+
+    Raises:
+        ValueError: whatever is wrong, in one line.
+    """
+    record = meta_train_options()
+    names = [field.name for field in dataclasses.fields(record)]
+    for name in options:
+        if name not in names:
+            near = registry.nearest(name, names) or names
+            raise ValueError(f"there is no option {name!r}; nearest: {', '.join(near)}")
+    made = record(envs=tuple(envs), **options)
+    return fit(make_config(algorithm, made), made)
 
 
 def make_config(name: str, options: Any) -> MetaConfig:
@@ -127,8 +158,7 @@ def make_config(name: str, options: Any) -> MetaConfig:
     Raises:
         ValueError: whatever is wrong, in one line; nothing was compiled.
     """
-    spec = registry.algorithm(name)
-    learnt: Any = spec.learnt
+    learnt = _learnt(name)
     if options.phi is not None:
         if options.hidden is not None:
             raise UsageError("--hidden is for a new network; that of --phi has its own")

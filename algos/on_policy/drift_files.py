@@ -91,5 +91,7 @@ def _contents(path: str | Path) -> tuple[str | None, Arrays, dict[str, Any]]:
     except ValueError as error:
         if str(error).startswith(("cannot read", "no drift")):
             raise
-        raise ValueError(f"cannot read drift weights from {path}: {error}") from error
+        raise ValueError(f"cannot read drift weights from {path}: not such an npz file") from error
+    if not isinstance(note, dict):
+        raise ValueError(f"cannot read drift weights from {path}: its provenance is no object")
     return texts.get(_ARCHITECTURE), arrays, note

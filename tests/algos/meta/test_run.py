@@ -12,11 +12,12 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxrl import checkpoint, cli, registry
-from jaxrl.algos.meta import command
+from jaxrl.algos.meta import command, programs
 from jaxrl.algos.meta.config import MetaConfig, load_config
 from jaxrl.algos.meta.run import meta_resume, meta_train
 from jaxrl.algos.on_policy import drift_files
@@ -204,16 +205,27 @@ def test_resume_with_another_configuration_is_refused(tmp_path):
         meta_resume(folder, 3, quiet())
 
 
-def test_failed_members_are_counted_and_said(tmp_path):
-    """Members so large that their trainings overflow: counted, and the mean stays finite."""
+def test_failed_members_are_counted_and_said(tmp_path, monkeypatch):
+    """Members whose first output weight is positive fail: one of every antithetic pair."""
+    original = programs.make_fitness
+
+    def make_fitness(*args):
+        fitness = original(*args)
+
+        def failing(key, phi):
+            bad = phi.output[0] > 0 if hasattr(phi, "output") else False
+            return jnp.where(bad, jnp.nan, fitness(key, phi))
+
+        return failing
+
+    monkeypatch.setattr(programs, "make_fitness", make_fitness)
     lines = []
-    evolution = dataclasses.replace(config().evolution, sigma=1e30)
-    result = meta_train(
-        config(generations=1, evolution=evolution), tmp_path / "run",
-        options=quiet(devices=1, say=lines.append),
-    )  # fmt: skip
-    assert result.rows[0]["failed"] > 0
-    assert any("members failed" in line for line in lines)
+    options = quiet(devices=1, say=lines.append)
+    result = meta_train(config(generations=1), tmp_path / "run", options=options)
+    assert result.rows[0]["failed"] == 4 and result.summary["failed_members"] == 4
+    assert "generation 1: 4 of 8 members failed" in lines
+    # All that failed are worse than all others: the mean moves away from them.
+    assert result.phi.output[0] < 0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.phi))
 
 
