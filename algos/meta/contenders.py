@@ -26,6 +26,7 @@ from jaxrl.config import ConfigError, RunConfig
 
 DPO = "dpo"
 REFERENCES = (BASELINE, DPO)
+_RECORDED = ("total_steps", "config", "hp", "env_overrides")
 
 
 class Contender(NamedTuple):
@@ -105,13 +106,13 @@ def settings_of(contender: Contender, env: str) -> RunConfig | None:
         ConfigError: it was recorded in a form that this version does not read.
     """
     task = next((task for task in contender.tasks if task["env"] == env), None)
-    if task is None:
+    if task is None or not task.keys() & set(_RECORDED):
         return None
     spec, preset = registry.preset(BASELINE, env)
     default = RunConfig(BASELINE, env, (), 1, 0, preset.total_steps, preset.config, preset.hp)
     record = default.to_json()
     objective = record["hp"]["objective"]
-    for name in ("total_steps", "config", "hp", "env_overrides"):
+    for name in _RECORDED:
         record[name] = task.get(name, record[name])
     try:
         hp = {name: value for name, value in record["hp"].items() if name != "env"}

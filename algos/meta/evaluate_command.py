@@ -34,7 +34,7 @@ def evaluate_options() -> type:
     budget = "steps of horizon 1; by default what PHI was trained with, or the preset's"
     fields: list[Any] = [
         ("phi", _Positional[option(tuple[str, ...], files, "PHI [PHI ...]")]),
-        ("envs", option(tuple[str, ...], "test environments", "ENV [ENV ...]"), ()),
+        ("envs", option(tuple[str, ...], "test environments", "ENV [ENV ...]")),
         ("seeds", option(int, "fresh seeds of each cell: SEED, SEED + 1, ..."), 16),
         ("seed", option(int, "the first seed; none that PHI was trained with"), 10_000),
         (

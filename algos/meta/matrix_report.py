@@ -26,7 +26,7 @@ WIN, TIE, LOSS = "win", "tie", "loss"
 HELD_IN, OTHER_ACTIONS, DIVERGED = "*", "^", "!"
 # Horizons side by side in 100 columns.
 _SIDE_BY_SIDE = 2
-_NAME, _CELL = 27, 35
+_NAME, _CELL = 27, 36
 
 
 class Cell(NamedTuple):
@@ -36,8 +36,8 @@ class Cell(NamedTuple):
         mean: over seeds.
         low: lower end of the interval.
         high: upper end.
-        score: see the module's docstring; None where PPO is no better than the random policy by
-            a number that could be divided by, or not finished.
+        score: see the module's docstring; None where PPO is not finished, or its interval does not
+            lie above the random policy: a score would be noise over noise.
         verdict: win, tie or loss against PPO; None for PPO itself and where that is not finished.
         diverged: seeds that did.
         held_in: whether the objective was trained on this environment.
@@ -205,9 +205,9 @@ def _cell(
     mean = float(np.mean(returns))
     low, high = bootstrap_interval(np.array(returns), lambda values: float(np.mean(values)))
     score = verdict = None
-    baseline = mean if contender.name == BASELINE else None if ppo is None else ppo.mean
-    if baseline is not None and abs(baseline - random) > 1e-9:
-        score = (mean - random) / (baseline - random)
+    base = (mean, low) if contender.name == BASELINE else ppo and (ppo.mean, ppo.low)
+    if base is not None and base[1] > random:
+        score = (mean - random) / (base[0] - random)
     if ppo is not None:
         verdict = WIN if low > ppo.high else LOSS if high < ppo.low else TIE
     kind = contender.provenance.get("action_kind")
@@ -263,7 +263,7 @@ def _wide(cell: Cell | None) -> str:
     if cell is None:
         return "-".center(_CELL)
     interval = f"({_number(cell.low)} to {_number(cell.high)})"
-    return f"{_number(cell.mean):>6} {interval:17} {_score(cell):>5} {cell.verdict or '':4}"[:_CELL]
+    return f"{_number(cell.mean):>6} {interval:18} {_score(cell):>5} {cell.verdict or '':4}"[:_CELL]
 
 
 def _steps(matrix: Matrix, index: int) -> str:
@@ -274,15 +274,15 @@ def _steps(matrix: Matrix, index: int) -> str:
 
 
 def _tally_lines(matrix: Matrix) -> Iterator[str]:
-    names = {"held_in": "held in", "held_out": "held out"}
+    yield "columns against PPO, wins - ties - losses:"
     for name, places in tally(matrix).items():
-        parts = [
-            f"{names[place]} {counts[WIN]} wins, {counts[TIE]} ties, {counts[LOSS]} losses"
-            for place, counts in places.items()
-            if sum(counts.values())
-        ]
-        if parts:
-            yield f"{name} against PPO: {'; '.join(parts)}"
+        inside, outside = (
+            " - ".join(str(counts[kind]) for kind in (WIN, TIE, LOSS))
+            if any(counts.values())
+            else "-"
+            for counts in (places["held_in"], places["held_out"])
+        )
+        yield f"  {name:30} held in {inside:11}  held out {outside}"
 
 
 def _notes(matrix: Matrix) -> Iterator[str]:
@@ -349,5 +349,6 @@ def _score(cell: Cell) -> str:
 
 
 def _number(value: float) -> str:
-    """Three significant digits or all of a whole part: 0.123, 21.9, 499, 12345."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Three significant digits or all of a whole part: 0.123, 1.23, 21.9, 499, 12345."""
+    size = abs(value)
+    return f"{value:.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
