@@ -199,7 +199,7 @@ def test_an_interruption_keeps_finished_cells(files, tmp_path, monkeypatch):
 
 
 def test_another_matrix_is_refused(files, whole, tmp_path):
-    for changed, name in ((dict(episodes=7), "episodes"), (dict(seed=20), "seeds and columns")):
+    for changed, name in ((dict(episodes=7), "episodes"), (dict(seed=20), "seeds")):
         with pytest.raises(RunFolderError, match=f"a matrix with other {name};"):
             matrix.check(plan_of(files, **changed), whole[0], False)
     matrix.check(plan_of(files), whole[0], False)

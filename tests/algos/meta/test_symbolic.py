@@ -55,12 +55,12 @@ def test_the_fit_of_a_network_is_the_best_of_a_brute_force():
     (found,) = symbolic.summarise(lpo.LEARNT, phi, GRID)
     assert found.progress is None
     log_ratio, advantage = (x.astype(np.float32) for x in np.meshgrid(np.log(GRID[0]), GRID[1]))
-    numbers = np.geomspace(0.02, 50, 4001)
+    numbers = np.geomspace(0.05, 5, 1501)
     for i, (sign, half) in enumerate(((1, found.positive), (-1, found.negative))):
         target = np.float64(lpo.LEARNT.drift(jnp.asarray(log_ratio), sign * advantage, phi, 0.0))
         errors = [np.mean((numpy_halves(x, x, *GRID)[i] - target) ** 2) for x in numbers]
         best = int(np.argmin(errors))
-        np.testing.assert_allclose(half.parameter, numbers[best], rtol=3e-3)
+        np.testing.assert_allclose(half.parameter, numbers[best], rtol=4e-3)
         np.testing.assert_allclose(half.residual.rms, math.sqrt(errors[best]), rtol=1e-4)
         np.testing.assert_allclose(
             half.residual.unexplained, errors[best] / target.var(), rtol=1e-4
