@@ -1,4 +1,4 @@
-"""The command line: train, resume, evaluate, meta-train, sweep, render, bench, envs, algorithms.
+"""The command line: train, resume, evaluate, sweep, meta-train, meta-evaluate, render, bench, ...
 
 Every mistake is one line on standard error, never a traceback: exit code 2 for a command line that
 cannot be understood (the nearest valid names are given), 1 for everything else that goes wrong.
@@ -30,6 +30,7 @@ Reinforcement learning in JAX, from one command.
   jaxrl evaluate RUN [options]     play whole episodes of a run's policies
   jaxrl meta-train ALGO --envs ...  evolve an objective by what it trains
   jaxrl sweep ALGO ENV [options]   train many settings and say which is best
+  jaxrl meta-evaluate PHI ...      compare learnt objectives with PPO and DPO
   jaxrl render RUN|ENV [options]   write a GIF, MP4 or page of an episode
   jaxrl bench env|train ...        measure speed, as one line of JSON
   jaxrl envs [PATTERN]             environments with their observations and actions
@@ -302,6 +303,14 @@ def _sweep(args: list[str]) -> int:
     return sweep(args, _compile_cache, _say)
 
 
+def _meta_evaluate(args: list[str]) -> int:
+    from jaxrl import registry
+
+    run = registry.load("jaxrl.algos.meta.evaluate_command:meta_evaluate")
+    code: int = run(args, _start_machine, _compile_cache, _say)
+    return code
+
+
 def _bench(args: list[str]) -> int:
     from jaxrl.bench_command import bench
     from jaxrl.parallel import use_cpu_cores
@@ -361,6 +370,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": _evaluate,
     "meta-train": _meta_train,
     "sweep": _sweep,
+    "meta-evaluate": _meta_evaluate,
     "render": _render,
     "bench": _bench,
     "envs": _envs,

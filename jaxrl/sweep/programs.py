@@ -114,6 +114,7 @@ def compile_program(
     unit: int,
     wanted: int,
     limit: int,
+    devices: int | None = None,
 ) -> Program:
     """Compiles `row` over as many rows as are wanted and fit.
 
@@ -127,12 +128,13 @@ def compile_program(
         unit: rows of one point.
         wanted: most rows of one call, at most total.
         limit: bytes of memory.
+        devices: to use; all of them if None.
 
     Raises:
         SweepMemoryError: not even one row fits.
     """
     start = time.perf_counter()
-    mesh = make_mesh(wanted)
+    mesh = make_mesh(wanted, devices=devices)
     fit = partial(_fit, row, keys, hps, unit, wanted, limit)
     try:
         call, rows, size = fit(mesh)
