@@ -15,11 +15,14 @@ CHILD = """
 import sys
 import jax
 import numpy as np
-from jaxrl import hosts, parallel
-from tests.algos.meta.tiny import numbers, training_generation
+from jaxrl import hosts
 
 address, index, out = sys.argv[1:]
 hosts.initialize(address, 2, int(index))
+# Not before: gymnax makes arrays when it is imported, which starts JAX.
+from jaxrl import parallel
+from tests.algos.meta.tiny import numbers, training_generation
+
 mesh = parallel.make_population_mesh(4)
 assert mesh.size == 2 and jax.local_device_count() == 1
 programs, state = training_generation(mesh)
