@@ -1,4 +1,4 @@
-"""The command line: train, resume, evaluate, sweep, render, bench, envs, algorithms.
+"""The command line: train, resume, evaluate, meta-train, sweep, render, bench, envs, algorithms.
 
 Every mistake is one line on standard error, never a traceback: exit code 2 for a command line that
 cannot be understood (the nearest valid names are given), 1 for everything else that goes wrong.
@@ -28,6 +28,7 @@ Reinforcement learning in JAX, from one command.
   jaxrl train ALGO ENV [options]   train, all seeds at once, into a run folder
   jaxrl resume RUN                 continue a run that was stopped or killed
   jaxrl evaluate RUN [options]     play whole episodes of a run's policies
+  jaxrl meta-train ALGO --envs ...  evolve an objective by what it trains
   jaxrl sweep ALGO ENV [options]   train many settings and say which is best
   jaxrl render RUN|ENV [options]   write a GIF, MP4 or page of an episode
   jaxrl bench env|train ...        measure speed, as one line of JSON
@@ -53,6 +54,7 @@ checkpoints/, curve.png and summary.json. Defaults are a preset for ENV.
 """
 _ERROR, _USAGE, _INTERRUPTED = 1, 2, 130
 _LINES, _CHECKPOINTS = 250, 10
+_META = "jaxrl.algos.meta.command"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,7 +182,14 @@ def _resume(args: list[str]) -> int:
     options = parse(resume_options(), args, "jaxrl resume", "Continues a run.")
     _start_machine(args)
     _compile_cache(not options.no_cache)
-    from jaxrl import driver
+    from jaxrl import driver, run_folder
+
+    if run_folder.kind(options.run) == run_folder.META_TRAINING:
+        return _meta_resume(args, options)
+    if options.generations is not None:
+        from jaxrl.options import UsageError
+
+        raise UsageError("--generations is for a meta-training")
 
     def begin(shown: Any) -> int:
         result = driver.resume(options.run, shown, options.on_nonfinite)
@@ -190,6 +199,50 @@ def _resume(args: list[str]) -> int:
             print(f"{options.run} is finished: nothing to do")
         else:
             _report(result, driver.load(options.run).run)
+        return 0
+
+    return _to_the_end(begin, options.run, _options(options, ["resume", *args]))
+
+
+def _meta_train(args: list[str]) -> int:
+    from jaxrl import registry
+
+    if args and args[0] not in ("-h", "--help"):
+        _start_machine(args[1:])  # importing the command starts JAX
+    command = registry.module(_META)
+    if not args or args[0] in ("-h", "--help"):
+        print(command.HELP, end="")
+        return 0 if args else _USAGE
+    name, options = command.read(args)
+    config = command.make_config(name, options)
+    _compile_cache(not options.no_cache)
+    out = options.out or command.default_folder(config)
+
+    def begin(shown: Any) -> int:
+        result = command.begin(config, out, options, shown)
+        if _is_leader():
+            command.report(result)
+        return 0
+
+    return _to_the_end(begin, out, _options(options, ["meta-train", *args]))
+
+
+def _meta_resume(args: list[str], options: Any) -> int:
+    from jaxrl import registry
+    from jaxrl.options import UsageError
+
+    if options.tensorboard or options.wandb or options.on_nonfinite is not None:
+        raise UsageError("--tensorboard, --wandb and --on-nonfinite are not for a meta-training")
+    command = registry.module(_META)
+
+    def begin(shown: Any) -> int:
+        result = command.resume(options.run, options.generations, shown)
+        if not _is_leader():
+            return 0
+        if result is None:
+            print(f"{options.run} is finished: nothing to do (--generations makes it longer)")
+        else:
+            command.report(result)
         return 0
 
     return _to_the_end(begin, options.run, _options(options, ["resume", *args]))
@@ -306,6 +359,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "resume": _resume,
     "evaluate": _evaluate,
+    "meta-train": _meta_train,
     "sweep": _sweep,
     "render": _render,
     "bench": _bench,
@@ -318,11 +372,13 @@ def _options(options: Any, words: list[str]) -> Any:
     from jaxrl.driver import Options
     from jaxrl.wandb_sink import WandbOptions
 
-    wandb = WandbOptions(options.wandb_project, options.wandb_name, options.wandb_mode)
+    wandb = None
+    if getattr(options, "wandb", False):
+        wandb = WandbOptions(options.wandb_project, options.wandb_name, options.wandb_mode)
     return Options(
         command=shlex.join(["jaxrl", *words]),
-        tensorboard=options.tensorboard,
-        wandb=wandb if options.wandb else None,
+        tensorboard=getattr(options, "tensorboard", False),
+        wandb=wandb,
         progress=not options.no_progress,
         say=_say if _is_leader() else lambda line: None,
         devices=options.devices,

@@ -22,6 +22,7 @@ import numpy as np
 
 from jaxrl import registry
 from jaxrl.registry import nearest
+from jaxrl.run_folder import META_TRAINING
 
 SCHEMA = 1
 _RECORDING = ("log_every", "checkpoint_every", "keep_last", "on_nonfinite")
@@ -109,6 +110,8 @@ class RunConfig:
     def from_json(cls, record: Any) -> "RunConfig":
         """The record of `to_json`; ConfigError where it is not one."""
         fields = {f.name: f for f in dataclasses.fields(cls)}
+        if isinstance(record, dict) and record.get("kind") == META_TRAINING:
+            raise ConfigError("this is the folder of a meta-training, which has no policies")
         _check_keys(record, fields, "the configuration")
         if record["schema"] != SCHEMA:
             raise ConfigError(

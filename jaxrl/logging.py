@@ -175,12 +175,22 @@ def require_tensorboard() -> Any:
 
 
 class Progress:
-    """A bar on a terminal; elsewhere about twenty plain lines. Return is the mean over seeds."""
+    """A bar on a terminal; elsewhere about twenty plain lines. Return is the mean over seeds.
+
+    Of meta-training `unit` is generations and `shown` the fitness.
+    """
 
     def __init__(
-        self, title: str, total_updates: int, first_update: int = 0, stream: TextIO | None = None
+        self,
+        title: str,
+        total_updates: int,
+        first_update: int = 0,
+        stream: TextIO | None = None,
+        unit: str = "updates",
+        shown: tuple[str, str] = ("episode_return", "return"),
     ) -> None:
         self._title, self._total, self._first = title, total_updates, first_update
+        self._unit, (self._metric, self._label) = unit, shown
         self._stream = stream if stream is not None else sys.stderr
         self._start = time.monotonic()
         self._steps_before: int | None = None
@@ -197,7 +207,7 @@ class Progress:
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("updates  {task.fields[note]}"),
+            TextColumn(f"{self._unit}  {{task.fields[note]}}"),
             console=Console(file=self._stream),
         )
         bar.add_task(self._title, total=self._total, completed=self._first, note="compiling")
@@ -211,16 +221,15 @@ class Progress:
     def write(self, rows: Sequence[Row]) -> None:
         """Shows the state of the run after `rows`."""
         update = int(rows[0]["update"])
-        returns = [
-            value for row in rows if math.isfinite(value := row.get("episode_return", math.nan))
-        ]
+        returns = [value for row in rows if math.isfinite(value := row.get(self._metric, math.nan))]
         self._return = float(np.mean(returns)) if returns else self._return
         elapsed = max(time.monotonic() - self._start, 1e-9)
         done = update - self._first
         steps = sum(int(row["env_steps"]) for row in rows)
         per_second = steps / update * done / elapsed
         eta = elapsed / done * (self._total - update)
-        note = f"{_short(per_second)} env steps/s  return {self._return:.4g}  ETA {_clock(eta)}"
+        speed = f"{_short(per_second)} env steps/s"
+        note = f"{speed}  {self._label} {self._return:.4g}  ETA {_clock(eta)}"
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=update, note=note)
             return
@@ -228,7 +237,8 @@ class Progress:
         if part > self._shown:
             self._shown = part
             print(
-                f"{self._title}  {update}/{self._total} updates  {_short(steps)} env steps  {note}",
+                f"{self._title}  {update}/{self._total} {self._unit}"
+                f"  {_short(steps)} env steps  {note}",
                 file=self._stream,
                 flush=True,
             )

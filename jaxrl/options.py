@@ -185,7 +185,7 @@ _SHOWN: Any = (
 )
 
 
-_MACHINE: Any = (
+MACHINE: Any = (
     (
         "devices",
         option(
@@ -208,7 +208,7 @@ _MACHINE: Any = (
 
 def machine_options() -> type:
     """What must be known before JAX starts: devices and processes."""
-    return dataclasses.make_dataclass("Machine", _MACHINE, frozen=True)
+    return dataclasses.make_dataclass("Machine", MACHINE, frozen=True)
 
 
 def train_options(config: Any, hp: Any, total_steps: int) -> type:
@@ -223,7 +223,7 @@ def train_options(config: Any, hp: Any, total_steps: int) -> type:
         ("out", option(Path | None, "run folder; by default runs/ALGO_ENV", "DIR"), None),
         ("overwrite", option(Flag, "replace an earlier run in DIR"), False),
         *_SHOWN,
-        *_MACHINE,
+        *MACHINE,
         (
             "log_every",
             option(int | None, "updates in a logged line; by default 250 lines a run", "INT"),
@@ -248,8 +248,13 @@ def resume_options() -> type:
     fields: list[Any] = [
         _RUN,
         *_SHOWN,
-        *_MACHINE,
+        *MACHINE,
         ("on_nonfinite", option(_NonFinite | None, text, "{stop,freeze-seed}"), None),
+        (
+            "generations",
+            option(int | None, "of a meta-training: as many generations in all", "INT"),
+            None,
+        ),
     ]
     return dataclasses.make_dataclass("Resume", fields, frozen=True)
 

@@ -247,6 +247,11 @@ def load(target: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def module(name: str) -> Any:
+    """Imports a module of this package that only the command line needs."""
+    return importlib.import_module(name)
+
+
 def _factory(env_id: str) -> Callable[..., Any]:
     # Anybody's class by its place: "package.module:Class".
     elsewhere = env_id not in _ENVIRONMENTS and all(env_id.partition(":"))

@@ -9,6 +9,7 @@ evaluation.json           the last `jaxrl evaluate`: what came of it
 evaluation_episodes.json  and every episode that it played
 episode.gif, .mp4, .html  the last `jaxrl render`, where no other file was asked for
 tensorboard/              event files, with --tensorboard
+phi.npz, references.json  of a meta-training: the drift, and what fitness is measured by
 wandb/, wandb.json        what W&B keeps, and the ids of its runs, with --wandb
 """
 
@@ -30,6 +31,10 @@ EVALUATION = "evaluation.json"
 EPISODES = "evaluation_episodes.json"
 FILM = "episode"
 TENSORBOARD = "tensorboard"
+PHI = "phi.npz"
+REFERENCES = "references.json"
+# What config.json says it is, where it is not that of a training.
+META_TRAINING = "meta-training"
 WANDB = "wandb"
 WANDB_IDS = "wandb.json"
 _LOCK = ".lock"
@@ -43,6 +48,8 @@ _OURS = (
     EPISODES,
     *(f"{FILM}{ending}" for ending in (".gif", ".mp4", ".html")),
     TENSORBOARD,
+    PHI,
+    REFERENCES,
     WANDB,
     WANDB_IDS,
     _LOCK,
@@ -128,6 +135,17 @@ def require_run(folder: Path) -> None:
         raise RunFolderError(f"{folder} is not a folder")
     if not (folder / CONFIG).is_file():
         raise RunFolderError(f"{folder} is not a run folder (it has no {CONFIG})")
+
+
+def kind(folder: Path) -> str | None:
+    """META_TRAINING, or None for a training; RunFolderError unless `folder` is a run folder."""
+    require_run(folder)
+    try:
+        record = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # whoever reads it next says what is wrong with it
+    found = record.get("kind") if isinstance(record, dict) else None
+    return found if isinstance(found, str) else None
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxrl.parallel import POPULATION, shard
 
@@ -50,7 +50,9 @@ def on_mesh(fn: Callable, mesh: Mesh | None) -> Callable:
     """`fn` with every argument and result whole on every device of the mesh, jitted."""
     if mesh is None:
         return jax.jit(fn)
-    return jax.jit(shard(fn, mesh, PartitionSpec(), PartitionSpec()))
+    whole = NamedSharding(mesh, PartitionSpec())
+    spread = shard(fn, mesh, PartitionSpec(), PartitionSpec())
+    return jax.jit(spread, in_shardings=whole, out_shardings=whole)
 
 
 def _score_one(

@@ -30,9 +30,9 @@ class Task(NamedTuple):
     setup: driver.Setup
 
 
-def make_task(run: RunConfig) -> Task:
-    """The task of a `RunConfig`; ValueError where it cannot be run or learns no objective."""
-    if registry.algorithm(run.algorithm).learnt is None:
+def make_task(run: RunConfig, learns: bool = True) -> Task:
+    """The task of a `RunConfig`; ValueError where it cannot be run or `learns` no objective."""
+    if learns and registry.algorithm(run.algorithm).learnt is None:
         raise ConfigError(f"{run.algorithm} has no learnt objective")
     return Task(run, driver.set_up(run))
 

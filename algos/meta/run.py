@@ -1,0 +1,244 @@
+"""Meta-training into a run folder, and on from where one stopped.
+
+The folder looks like that of `jaxrl train`: config.json, metrics.jsonl with a line for each
+generation, checkpoints/, curve.png (fitness), summary.json; and references.json, what PPO and the
+random policy score, and phi.npz, the mean of the population with its provenance, for
+`jaxrl train ALGO ENV --phi`.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxrl import checkpoint, hosts, parallel, run_folder
+from jaxrl.algos.meta.config import MetaConfig, load_config
+from jaxrl.algos.meta.programs import (
+    Compiled,
+    MetaSetup,
+    abstract_state,
+    compile_generation,
+    references,
+    set_up,
+    start_state,
+)
+from jaxrl.algos.meta.records import Log, draw_curve, provenance, write_summary
+from jaxrl.config import ConfigError, decode
+from jaxrl.driver import Options
+from jaxrl.logging import Row
+from jaxrl.signals import Terminated
+
+
+class MetaResult(NamedTuple):
+    """A finished meta-training.
+
+    Attributes:
+        folder: the run folder.
+        phi: the mean of the last population.
+        rows: one for each generation.
+        summary: what summary.json holds.
+    """
+
+    folder: Path
+    phi: Any
+    rows: list[Row]
+    summary: dict[str, Any]
+
+
+class _Run:
+    """One process's part of a meta-training in a locked folder."""
+
+    def __init__(self, setup: MetaSetup, folder: Path, options: Options) -> None:
+        self.setup, self.folder, self.options = setup, folder, options
+        self.still_there: Any = lambda: None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints are."""
+        return self.folder / run_folder.CHECKPOINTS
+
+    def lock(self, stack: contextlib.ExitStack) -> None:
+        """Locks the folder until the end of `stack`."""
+        self.still_there = stack.enter_context(run_folder.locked(self.folder))
+
+    def save(self, state: Any, generation: int, fitness: float) -> None:
+        """A checkpoint after `generation`."""
+        self.still_there()
+        config = self.setup.config
+        checkpoint.save(
+            self.checkpoints,
+            state,
+            self.setup.start,
+            config.to_json(),
+            update=generation,
+            fingerprint=config.fingerprint(),
+            metric=fitness,
+        )
+
+    def restore(self, generation: int) -> Any:
+        """The state of a checkpoint; CheckpointError where it is of another configuration."""
+        state, _ = checkpoint.restore(
+            self.checkpoints / str(generation),
+            abstract_state(self.setup),
+            self.setup.start,
+            fingerprint=self.setup.config.fingerprint(),
+        )
+        return state
+
+
+def meta_train(
+    config: MetaConfig,
+    out: str | os.PathLike[str],
+    overwrite: bool = False,
+    options: Options | None = None,
+) -> MetaResult:
+    """Evolves an objective into the folder `out`.
+
+    Where several processes train together (`jaxrl.hosts`), each must call this; only process 0
+    writes.
+
+    Args:
+        config: what to evolve.
+        out: must not exist, or be empty, unless `overwrite`.
+        overwrite: remove what an earlier run left in `out`; another folder is left alone.
+        options: how the run is shown, and the devices.
+
+    Raises:
+        ValueError: the configuration or the folder cannot be used; nothing was written.
+        WriteError: the disk is full, for example; earlier checkpoints are left.
+        Terminated: `options.stop` was requested; a checkpoint was saved.
+    """
+    run = _Run(set_up(config), Path(out), options or Options())
+    hosts.on_leader(lambda: run_folder.check_free(run.folder, overwrite))
+    with contextlib.ExitStack() as stack:
+
+        def start() -> None:
+            run.folder.mkdir(parents=True, exist_ok=True)
+            run.lock(stack)
+            run_folder.clear(run.folder)
+            run_folder.write_json(run.folder / run_folder.CONFIG, config.to_json())
+
+        hosts.on_leader(start)
+        return _train(run, 0)
+
+
+def meta_resume(
+    out: str | os.PathLike[str], generations: int | None = None, options: Options | None = None
+) -> MetaResult | None:
+    """Continues the meta-training in `out` from its newest good checkpoint.
+
+    The result is the same, bit for bit, as if it had never stopped. None where it had finished.
+
+    Args:
+        out: the run folder.
+        generations: the new number of generations; that of its config.json, which is changed,
+            if None.
+        options: how the run is shown.
+
+    Raises:
+        ValueError: not a run folder, its config.json cannot be used or is not the one that the
+            checkpoint was made with, or every checkpoint is damaged.
+        WriteError, Terminated: see `meta_train`.
+    """
+    folder, options = Path(out), options or Options()
+    run_folder.require_run(folder)
+    saved = load_config(folder / run_folder.CONFIG)
+    config = dataclasses.replace(saved, generations=generations or saved.generations)
+    run = _Run(set_up(config), folder, options)
+    with contextlib.ExitStack() as stack:
+
+        def find() -> int:
+            run.lock(stack)
+            done = _newest(run)
+            if done > config.generations:
+                raise ConfigError(f"{folder} has done {done} generations already")
+            if config != saved:
+                run_folder.write_json(folder / run_folder.CONFIG, config.to_json())
+            finished = done == config.generations and (folder / run_folder.SUMMARY).exists()
+            return -1 if finished and config == saved else done
+
+        done = hosts.on_leader(find)
+        return None if done < 0 else _train(run, done)
+
+
+def _newest(run: _Run) -> int:
+    """Generations of the newest good checkpoint, 0 where none was saved yet."""
+    if not checkpoint.saved_updates(run.checkpoints):
+        run.options.say(f"{run.folder} has no checkpoint yet: starting again from the beginning")
+        return 0
+    path, manifest = checkpoint.latest_good(run.checkpoints, run.options.say)
+    if manifest.fingerprint != run.setup.config.fingerprint():
+        raise checkpoint.CheckpointError(
+            f"{path} was made with another configuration than {run.folder / run_folder.CONFIG}"
+        )
+    return manifest.update
+
+
+def _train(run: _Run, done: int) -> MetaResult:
+    """All generations after `done`."""
+    setup, options, config = run.setup, run.options, run.setup.config
+    state = run.restore(done) if done else start_state(setup, _references(run))
+    compiled = compile_generation(setup, options.devices)
+    state = compiled.place(state)
+    with Log(run.folder, setup, done, options, hosts.is_leader()) as log:
+        log.started()
+        with options.stop.holding():
+            state = _loop(run, compiled, state, done, log)
+    state = parallel.gather(state)
+    phi = setup.phi(state)
+    summary: dict[str, Any] = {}
+    if hosts.is_leader():
+        draw_curve(run.folder, config, log.rows)
+        note = provenance(setup, log.rows, options.command)
+        config.learnt.save(run.folder / run_folder.PHI, phi, note)
+        summary = write_summary(run.folder, setup, log, compiled, options.command, done)
+    hosts.wait_for_leader()
+    return MetaResult(run.folder, phi, log.rows, summary)
+
+
+def _loop(run: _Run, compiled: Compiled, state: Any, done: int, log: Log) -> Any:
+    """Generations until the last; each talks to the host once, when it is over."""
+    config, options = run.setup.config, run.options
+    for generation in range(done + 1, config.generations + 1):
+        state, on_device = compiled.step(state)
+        metrics = jax.device_get(parallel.gather(on_device))
+        row = log.add(generation, metrics)
+        stopping = hosts.anywhere(options.stop.requested) and generation < config.generations
+        if (
+            stopping
+            or generation % config.checkpoint_every == 0
+            or generation == config.generations
+        ):
+            whole = parallel.gather(state)
+            if hosts.is_leader():
+                log.sync()
+                run.save(whole, generation, float(row["fitness_mean"]))
+        if stopping:
+            hosts.wait_for_leader()
+            raise Terminated
+    return state
+
+
+def _references(run: _Run) -> dict[str, Any]:
+    """What fitness is measured by: computed once, and read again by a run that goes on."""
+    path = run.folder / run_folder.REFERENCES
+    if path.exists():
+        try:
+            record = decode(Any, None, json.loads(path.read_text(encoding="utf-8")), "references")
+            known = [(task["env"], task["random"], task["ppo"]) for task in record["tasks"]]
+            if [env for env, *_ in known] == list(run.setup.config.environments):
+                return record
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{path} is damaged: {error}; remove it") from None
+    record = references(run.setup, run.options.devices)
+    if hosts.is_leader():
+        run_folder.write_json(path, record)
+    for task in record["tasks"]:
+        run.options.say(
+            f"{task['env']}: PPO scores {task['ppo']:.4g}, the random policy {task['random']:.4g}"
+        )
+    return record
