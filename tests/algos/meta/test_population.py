@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxrl import parallel
 from jaxrl.algos.meta import generation, population, strategies
@@ -113,22 +114,32 @@ def _cheap(mesh=None, group=4):
     strategy = strategies.make_strategy(evolution, weights)
     programs = generation.make_generation(strategy, lambda w: w, TASKS, SEEDS, group, mesh)
     state = programs.init(jax.random.key(0), weights, jnp.zeros(2), jnp.ones(2))
+    if mesh is not None:
+        state = parallel.place(state, NamedSharding(mesh, PartitionSpec()))
     return programs, state
 
 
-def test_a_generation_is_one_program_and_says_nothing_to_the_host():
-    programs, state = _cheap()
-    state, _ = programs.step(state)
-    with jax.transfer_guard("disallow"), jax.transfer_guard_device_to_host("disallow"):
+@pytest.mark.parametrize("devices", [1, 4])
+def test_a_generation_is_one_program_and_says_nothing_to_the_host(devices):
+    mesh = parallel.make_population_mesh(devices, devices)
+    programs, state = _cheap(mesh)
+    compiled = programs.step.lower(state).compile()
+    with jax.transfer_guard("disallow"):  # in both directions, and between devices
         for _ in range(3):
-            state, metrics = programs.step(state)
-    assert programs.step._cache_size() == 1
-    assert state.generation == 4 and state.generation.dtype == jnp.int32
+            state, metrics = compiled(state)
+    assert state.generation == 3 and state.generation.dtype == jnp.int32
     shapes = {name: value.shape for name, value in metrics.items()}
     assert shapes == {
         "fitness": (MEMBERS,), "returns": (2,), "failed": (), "sigma": (), "weight_norm": (),
         "step_norm": (),
     }  # fmt: skip
+
+
+def test_all_generations_are_compiled_once():
+    programs, state = _cheap()
+    for _ in range(3):
+        state, _ = programs.step(state)
+    assert programs.step._cache_size() == 1
 
 
 def test_metrics_of_a_generation():

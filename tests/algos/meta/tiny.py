@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxrl import registry
+from jaxrl import parallel, registry
 from jaxrl.algos.meta import generation, strategies, tasks
 from jaxrl.algos.on_policy.types import Config
 from jaxrl.config import RunConfig
@@ -45,7 +46,10 @@ def training_generation(mesh, group=2):
         group=group,
         mesh=mesh,
     )
-    return programs, programs.init(jax.random.key(3), weights, jnp.zeros(1), jnp.ones(1))
+    state = programs.init(jax.random.key(3), weights, jnp.zeros(1), jnp.ones(1))
+    if mesh is not None:
+        state = parallel.place(state, NamedSharding(mesh, PartitionSpec()))
+    return programs, state
 
 
 def numbers(tree):
