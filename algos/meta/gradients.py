@@ -215,7 +215,7 @@ def bandit_outcome(
 
 
 def _same_form(a: Any, b: Any) -> bool:
-    return jax.tree.structure(a) == jax.tree.structure(b) and _form(a) == _form(b)
+    return bool(jax.tree.structure(a) == jax.tree.structure(b)) and _form(a) == _form(b)
 
 
 def _form(tree: Any) -> list[tuple[tuple[int, ...], str]]:

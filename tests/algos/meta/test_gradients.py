@@ -85,6 +85,17 @@ def test_bandit_by_hand():
         np.testing.assert_allclose(value, 1 / (1 + np.exp(-1)), rtol=1e-6)
 
 
+def test_surrogate_by_hand():
+    """Rewards (3, 2), so A = (1/2, -1/2); both ratios, 1.46 and 0.54, are clipped.
+
+    1/2 * 1.2 * 1/2 - 1/2 * 0.8 * 1/2 = 0.1.
+    """
+    drift = registry.algorithm("lpo").learnt.drift
+    logits, rewards = jnp.asarray([0.5, -0.5]), jnp.asarray([3.0, 2.0])
+    value = gradients.surrogate(drift, zero_drift(hidden=2), jnp.zeros(2), logits, rewards, 0.0)
+    np.testing.assert_allclose(value, 0.1, rtol=1e-6)
+
+
 def test_one_step_an_update_does_not_depend_on_phi():
     learnt = registry.algorithm("dpo").learnt
     bandit = gradients.Bandit(jnp.asarray([1.0, 0.0, 0.5]), jnp.zeros(3), 1.0)
