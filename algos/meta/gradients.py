@@ -215,7 +215,8 @@ def bandit_outcome(
 
 
 def _same_form(a: Any, b: Any) -> bool:
-    return bool(jax.tree.structure(a) == jax.tree.structure(b)) and _form(a) == _form(b)
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (a, b)]
+    return bool(structures[0] == structures[1]) and _form(a) == _form(b)
 
 
 def _form(tree: Any) -> list[tuple[tuple[int, ...], str]]:
