@@ -2,7 +2,7 @@
 
 A strategy maximises. Members are antithetic pairs: the second half of a population mirrors the
 first about the mean, so that what a pair has in common cancels in the update. Fitness that is not
-finite ranks below everything else.
+finite counts as the worst there is; a generation without any finite fitness changes nothing.
 
 - `open-es` (Salimans et al. 2017, arXiv 1703.03864): Adam on the estimated gradient, deviation and
   learning rate decay as in Lu et al. 2022.
@@ -10,10 +10,9 @@ finite ranks below everything else.
 - `cma-es` (Hansen 2016, arXiv 1604.00772): a whole covariance, for few weights.
 """
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from jaxrl.adapters.promotion import relaxed_promotion
 from jaxrl.dtypes import strong
 
 OPEN_ES, SNES, CMA_ES = "open-es", "snes", "cma-es"
@@ -118,11 +118,12 @@ def make_strategy(evolution: Evolution, weights: Any) -> Strategy:
             f"{CMA_ES} keeps a covariance of at most {_CMA_WEIGHTS} weights and phi has"
             f" {flat.size}; use {OPEN_ES} or {SNES}, or fewer hidden units"
         )
-    algorithm, params = _algorithm(evolution, flat)
+    with relaxed_promotion():
+        algorithm, params = _algorithm(evolution, flat)
     shape = {Z_SCORE: z_scores, RANKS: centred_ranks}[evolution.shaping]
 
     def ask(key: jax.Array, state: Any) -> tuple[Any, Any]:
-        with _lenient():
+        with relaxed_promotion():
             population, state = algorithm.ask(key, state, params)
         half = population[: evolution.population // 2]
         mirrored = jnp.concatenate([half, 2.0 * state.mean[None] - half])
@@ -134,27 +135,26 @@ def make_strategy(evolution: Evolution, weights: Any) -> Strategy:
             cost = -shape(fitness)
         else:
             cost = jnp.where(jnp.isfinite(fitness), -fitness, jnp.nan)  # evosax ranks NaN last
-        with _lenient():
-            return strong(algorithm.tell(key, rows, cost, state, params)[0])
+        with relaxed_promotion():
+            told = strong(algorithm.tell(key, rows, cost, state, params)[0])
+        # Momentum and evolution paths would move the state even if nothing was seen.
+        seen = jnp.any(jnp.isfinite(fitness))
+        return jax.tree.map(lambda new, old: jnp.where(seen, new, old), told, strong(state))
 
     def init(key: jax.Array, weights: Any) -> Any:
-        with _lenient():
+        with relaxed_promotion():
             state = algorithm.init(key, ravel_pytree(weights)[0], params)
         if evolution.strategy == OPEN_ES:
             state = state.replace(std=jnp.float32(evolution.sigma))
         return strong(state)
 
     def sigma(state: Any) -> jax.Array:
-        return jnp.sqrt(jnp.mean(jnp.square(state.std)))
+        variance = jnp.square(state.std)
+        if evolution.strategy == CMA_ES:
+            variance = variance * jnp.diagonal(state.C)
+        return jnp.sqrt(jnp.mean(variance))
 
     return Strategy(init, ask, tell, lambda state: unravel(state.mean), sigma)
-
-
-@contextlib.contextmanager
-def _lenient() -> Iterator[None]:
-    """Standard promotion of types and ranks, which evosax relies on."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
 
 
 def _algorithm(evolution: Evolution, flat: jax.Array) -> tuple[Any, Any]:
