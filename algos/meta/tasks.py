@@ -38,11 +38,14 @@ def make_task(run: RunConfig, learns: bool = True) -> Task:
 
 
 def baseline(run: RunConfig) -> RunConfig:
-    """The same training with PPO's objective."""
+    """The same training with PPO's objective, and the clipping range of its phi if it has one."""
     spec = registry.algorithm(BASELINE)
     theirs = {f.name: getattr(run.hp, f.name) for f in dataclasses.fields(run.hp)}
-    del theirs["objective"]
-    return dataclasses.replace(run, algorithm=BASELINE, hp=spec.hyperparameters(**theirs))
+    phi = theirs.pop("objective")
+    hp = spec.hyperparameters(**theirs)
+    if hasattr(phi, "clip"):
+        hp = hp.replace(objective=hp.objective.replace(clip=float(phi.clip)))
+    return dataclasses.replace(run, algorithm=BASELINE, hp=hp)
 
 
 def action_kind(task: Task) -> str:
