@@ -5,8 +5,8 @@ jitted training that is vmapped over seeds: the process falls asleep in the midd
 on 2 cores with jaxlib 0.10.2: PPO on CartPole over 4 seeds hung in 5 of 5 runs within 500 updates,
 and finished every time with `--xla_cpu_enable_concurrency_optimized_scheduler=false`, at the same
 speed. (No hang was seen in 3 runs with jaxlib 0.11.2.) XLA reads `XLA_FLAGS` once, when the first
-backend starts, so the flag is added on `import jaxrl`. In one hang that a debugger looked into, both
-threads of the pool were in LAPACK's QR of a batch, waiting for others to do its parts; our own
+backend starts, so the flag is added on `import jaxrl`. In one hang that a debugger looked into,
+both threads of the pool were in LAPACK's QR of a batch, waiting for others to do its parts; our own
 initial weights no longer ask for a batch (`jaxrl.networks.initializers`), a user's program may.
 
 **CPU devices.** One XLA device runs our small kernels on about one core. So that seeds (or shards

@@ -56,57 +56,51 @@ def train() -> None:
 
 def held_in() -> None:
     """Fitness of PPO, DPO and each shipped drift on its own tasks, with 64 seeds nobody saw."""
-    from jaxrl.algos.on_policy import drift_files, pretrained
+    from jaxrl.algos.meta import contenders
+    from jaxrl.algos.on_policy import pretrained
     from jaxrl.benchmark import write_record
 
     results = {}
     for name in pretrained.names():
-        note = drift_files.provenance(pretrained.path(name))
-        for task in note["tasks"]:
-            results[f"{name} on {task['env']}"] = _compare(name, note, task)
-    write_record(RESULTS / "held_in.json", "python experiments/meta_training/run.py held-in",
-                 results, seeds=SEEDS, key=FRESH_KEY)  # fmt: skip
+        (drift,) = contenders.load([f"pretrained/{name}"])
+        for env in drift.trained_on:
+            results[f"{name} on {env}"] = _compare(drift, env)
+    path = RESULTS / "held_in.json"
+    command = "python experiments/meta_training/run.py held-in"
+    write_record(path, command, results, seeds=SEEDS, key=FRESH_KEY)
 
 
-def _compare(name: str, note: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
-    from jaxrl import registry
-    from jaxrl.algos.on_policy import pretrained
+def _compare(drift: Any, env: str) -> dict[str, Any]:
+    """Fitness of all, as the drift was trained, and whether its interval lies above PPO's."""
+    from jaxrl.algos.meta.contenders import references, settings_of, with_objective
     from jaxrl.statistics import bootstrap_interval
 
-    algorithm = note["algorithm"]
-    phi = registry.algorithm(algorithm).learnt.load(pretrained.path(name))
-    record = {"fitness": note["fitness"], "total_steps": task["total_steps"]}
-    for label, objective in (("ppo", None), ("dpo", None), (algorithm, phi)):
-        scores = _scores(label, objective, note["fitness"], task)
-        low, high = bootstrap_interval(scores, np.mean)
-        record[label] = {"mean": float(scores.mean()), "interval_95": [low, high],
-                         "seeds": [round(float(x), 3) for x in scores]}  # fmt: skip
-    ours, theirs = record[algorithm]["interval_95"], record["ppo"]["interval_95"]
+    kind = drift.provenance["fitness"]
+    run = settings_of(drift, env)
+    record: dict[str, Any] = {"fitness": kind, "total_steps": run.total_steps}
+    for contender in (*references(), drift):
+        scores = _scores(with_objective(run, contender), kind)
+        record[contender.name] = {
+            "mean": float(scores.mean()),
+            "interval_95": list(bootstrap_interval(scores, np.mean)),
+            "seeds": [round(float(score), 3) for score in scores],
+        }
+    ours, theirs = (record[name]["interval_95"] for name in (drift.name, "ppo"))
     record["against_ppo"] = (
         "above" if ours[0] > theirs[1] else "below" if ours[1] < theirs[0] else "overlapping"
     )
     return record
 
 
-def _scores(label: str, phi: Any, kind: str, task: dict[str, Any]) -> np.ndarray:
-    from jaxrl import registry
+def _scores(run: Any, kind: str) -> np.ndarray:
+    """Fitness of fresh trainings, [SEEDS]."""
     from jaxrl.algos.meta.tasks import make_fitness, make_task
-    from jaxrl.config import RunConfig, encode
 
-    spec, preset = registry.preset(label, task["env"])
-    objective = preset.hp.objective if phi is None else phi
-    record = {
-        "algorithm": label, "env": task["env"], "env_overrides": task["env_overrides"],
-        "total_steps": task["total_steps"], "config": task["config"],
-        "hp": {**task["hp"], "objective": encode(preset.hp.objective)}, "seeds": 1, "seed": 0, "log_every": 1,
-        "checkpoint_every": 1, "keep_last": 1, "on_nonfinite": "stop", "schema": 1,
-    }  # fmt: skip
-    fitness = make_fitness(make_task(RunConfig.from_json(record), learns=False).setup, kind, 16)
-    objective = jax.tree.map(jax.numpy.float32, objective)
+    setup = make_task(run, learns=False).setup
+    fitness = make_fitness(setup, kind, 16)
     mesh = parallel.make_mesh(SEEDS)
-    program = jax.jit(parallel.map_seeds(lambda key: fitness(key, objective), mesh=mesh))
-    keys = jax.random.split(jax.random.key(FRESH_KEY), SEEDS)
-    return np.asarray(program(keys), np.float64)
+    program = parallel.map_seeds(lambda key: fitness(key, setup.hp.objective), mesh=mesh)
+    return np.asarray(jax.jit(program)(jax.random.split(jax.random.key(FRESH_KEY), SEEDS)))
 
 
 def matrix() -> None:
