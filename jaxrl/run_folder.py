@@ -9,7 +9,8 @@ evaluation.json           the last `jaxrl evaluate`: what came of it
 evaluation_episodes.json  and every episode that it played
 episode.gif, .mp4, .html  the last `jaxrl render`, where no other file was asked for
 tensorboard/              event files, with --tensorboard
-phi.npz, references.json  of a meta-training: the drift, and what fitness is measured by
+phi.npz, drift.png        of a meta-training: the drift and its picture
+references.json           and what its fitness is measured by
 wandb/, wandb.json        what W&B keeps, and the ids of its runs, with --wandb
 """
 
@@ -32,6 +33,7 @@ EPISODES = "evaluation_episodes.json"
 FILM = "episode"
 TENSORBOARD = "tensorboard"
 PHI = "phi.npz"
+DRIFT = "drift.png"
 REFERENCES = "references.json"
 # What config.json says it is, where it is not that of a training.
 META_TRAINING = "meta-training"
@@ -49,6 +51,7 @@ _OURS = (
     *(f"{FILM}{ending}" for ending in (".gif", ".mp4", ".html")),
     TENSORBOARD,
     PHI,
+    DRIFT,
     REFERENCES,
     WANDB,
     WANDB_IDS,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import jax
 
-from jaxrl import registry
+from jaxrl import hosts, registry
 from jaxrl.algorithm import LearntObjective
 from jaxrl.algos.meta.config import MetaConfig
 from jaxrl.algos.meta.programs import choose_group, set_up
@@ -220,7 +220,8 @@ def fit(config: MetaConfig, options: Any) -> MetaConfig:
     """`config` with the size of group that was asked for, or the one that fits."""
     if options.group is not None:
         return config
-    group = choose_group(set_up(config), options.memory_gib, options.devices)
+    # Memory differs between hosts, a group must not.
+    group = hosts.from_leader(choose_group(set_up(config), options.memory_gib, options.devices))
     return dataclasses.replace(config, group=group)
 
 
@@ -233,7 +234,7 @@ def default_folder(config: MetaConfig) -> Path:
 
 def begin(config: MetaConfig, folder: Path, options: Any, shown: Options) -> MetaResult:
     """Checks the folder, chooses the group and trains."""
-    from jaxrl import hosts, run_folder
+    from jaxrl import run_folder
 
     set_up(config)
     hosts.on_leader(lambda: run_folder.check_free(folder, options.overwrite))

@@ -2,8 +2,8 @@
 
 The folder looks like that of `jaxrl train`: config.json, metrics.jsonl with a line for each
 generation, checkpoints/, curve.png (fitness), summary.json; and references.json, what PPO and the
-random policy score, and phi.npz, the mean of the population with its provenance, for
-`jaxrl train ALGO ENV --phi`.
+random policy score, drift.png, heat-maps, and phi.npz, the mean of the population with its
+provenance, for `jaxrl train ALGO ENV --phi`.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxrl import checkpoint, hosts, parallel, run_folder
+from jaxrl.algos.meta import heatmaps
 from jaxrl.algos.meta.config import MetaConfig, load_config
 from jaxrl.algos.meta.programs import (
     Compiled,
@@ -193,6 +194,8 @@ def _train(run: _Run, done: int) -> MetaResult:
     summary: dict[str, Any] = {}
     if hosts.is_leader():
         draw_curve(run.folder, config, log.rows)
+        panels = heatmaps.panels(config.algorithm, config.learnt, phi)
+        heatmaps.draw(run.folder / run_folder.DRIFT, panels)
         note = provenance(setup, log.rows, options.command)
         config.learnt.save(run.folder / run_folder.PHI, phi, note)
         summary = write_summary(run.folder, setup, log, compiled, options.command, done)

@@ -87,7 +87,7 @@ def test_what_a_run_leaves(whole):
     files = {path.name for path in whole.folder.iterdir()}
     assert files >= {
         "config.json", "metrics.jsonl", "checkpoints", "curve.png", "summary.json", "phi.npz",
-        "references.json",
+        "references.json", "drift.png",
     }  # fmt: skip
     assert load_config(whole.folder / "config.json").to_json() == config().to_json()
     rows = read_metrics(whole.folder / "metrics.jsonl")
