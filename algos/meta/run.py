@@ -28,7 +28,7 @@ from jaxrl.algos.meta.programs import (
     start_state,
 )
 from jaxrl.algos.meta.records import Log, draw_curve, provenance, write_summary
-from jaxrl.config import ConfigError, decode
+from jaxrl.config import ConfigError
 from jaxrl.driver import Options
 from jaxrl.logging import Row
 from jaxrl.signals import Terminated
@@ -231,12 +231,13 @@ def _references(run: _Run) -> dict[str, Any]:
     path = run.folder / run_folder.REFERENCES
     if path.exists():
         try:
-            record = decode(Any, None, json.loads(path.read_text(encoding="utf-8")), "references")
-            known = [(task["env"], task["random"], task["ppo"]) for task in record["tasks"]]
-            if [env for env, *_ in known] == list(run.setup.config.environments):
-                return record
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            known = [(task["env"], task["random"] + task["ppo"]) for task in record["tasks"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{path} is damaged: {error}; remove it") from None
+            raise ConfigError(f"{path} is damaged ({error}): remove it") from None
+        if [env for env, _ in known] != list(run.setup.config.environments):
+            raise ConfigError(f"{path} is of other environments: remove it")
+        return record
     record = references(run.setup, run.options.devices)
     if hosts.is_leader():
         run_folder.write_json(path, record)

@@ -6,6 +6,7 @@ The task is a probe whose best return, 1, PPO reaches in a few small updates.
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,24 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, whole):
     result = meta_resume(folder, options=quiet(devices=1))
     assert (result is not None) == killed
     same_numbers(folder, whole.folder)
+
+
+def test_stopped_before_the_first_checkpoint_equals_uninterrupted(tmp_path, whole):
+    """What PPO scored is read again, not measured again."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("config.json", "references.json"):
+        shutil.copy(whole.folder / name, folder / name)
+    lines = []
+    meta_resume(folder, options=quiet(devices=1, say=lines.append))
+    assert len(lines) == 1 and "no checkpoint yet: starting again" in lines[0]
+    same_numbers(folder, whole.folder)
+    for name in ("checkpoints", "summary.json"):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / "references.json").write_text("{")
+    with pytest.raises(ConfigError, match="references.json is damaged"):
+        meta_resume(folder, options=quiet())
 
 
 def test_more_generations_continue_the_same_run(tmp_path, whole):
