@@ -22,6 +22,15 @@ assert lines[1].startswith("program 1 of 1: 2 points x 4 seeds"), lines
 assert (result.scores() == before).all()
 assert result.best().values["hp.lr"] == 1e-2
 """,
+    "03_discovered_objectives.ipynb": """
+assert len(pretrained.names()) >= 3 and note["environments"] == ["CartPole-v1"]
+assert float(drift.min()) >= 0 and float(jnp.abs(slope).max()) == 0
+assert fits[0].positive.residual.rms > 0.1  # not DPO
+assert areas["PPO"].shape == areas["LPO"].shape == (16,)
+assert areas["LPO"].mean() > 1.05 * areas["PPO"].mean()
+assert len(result.rows) == 25 and all(row["failed"] == 0 for row in result.rows)
+assert tiny["evolved"].mean() > 1.1 * tiny["PPO"].mean()
+""",
 }
 
 
