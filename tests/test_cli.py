@@ -186,7 +186,7 @@ def test_keys_of_evaluation_are_no_keys_of_training():
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["trian"], 2, "unknown command 'trian'; did you mean train?"),
+        (["trian"], 2, "unknown command 'trian'; did you mean train or meta-train?"),
         (["--versoin"], 2, "unknown option '--versoin'; did you mean --version?"),
         (["train", "pppo", "CartPole-v1"], 2, "unknown algorithm 'pppo'; did you mean ppo"),
         (

@@ -181,7 +181,8 @@ def test_registering_rejects_mistakes(tables):
 
 
 def test_algorithms_are_found_by_name(tables):
-    assert registry.algorithms() == ("ppo", "ppo-kl", "ppo-kl-adaptive", "a2c", "dpo", "lpo")
+    names = ("ppo", "ppo-kl", "ppo-kl-adaptive", "a2c", "dpo", "lpo", "ta-lpo")
+    assert registry.algorithms() == names
     spec = object()
     registry.register_algorithm("mine", spec)
     registry.register_algorithm("square-root", "math:sqrt")
