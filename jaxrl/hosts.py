@@ -69,6 +69,15 @@ def from_leader(number: int) -> int:
     return int(broadcast_one_to_all(np.int32(number)))
 
 
+def from_all(number: int) -> list[int]:
+    """The number of every process, in order; every process must call it."""
+    if jax.process_count() == 1:
+        return [number]
+    from jax.experimental.multihost_utils import process_allgather
+
+    return [int(found) for found in np.ravel(process_allgather(np.int32(number)))]
+
+
 def anywhere(flag: bool) -> bool:
     """Whether the flag is set on any process; every process must call it."""
     if jax.process_count() == 1:

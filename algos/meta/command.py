@@ -159,6 +159,8 @@ def make_config(name: str, options: Any) -> MetaConfig:
         ValueError: whatever is wrong, in one line; nothing was compiled.
     """
     learnt = _learnt(name)
+    if not 0 <= options.seed < 2**31:
+        raise UsageError(f"--seed must be within 0..{2**31 - 1}, got {options.seed}")
     if options.phi is not None:
         if options.hidden is not None:
             raise UsageError("--hidden is for a new network; that of --phi has its own")
@@ -176,6 +178,7 @@ def make_config(name: str, options: Any) -> MetaConfig:
     evolution = Evolution(
         **{f.name: getattr(options, f.name) for f in dataclasses.fields(Evolution)}
     )
+    _check_used(evolution)
     same = ("generations", "seeds", "seed", "fitness", "episodes", "baseline_seeds")
     config = MetaConfig(
         tasks=tasks,
@@ -188,6 +191,17 @@ def make_config(name: str, options: Any) -> MetaConfig:
         started = drift_files.provenance(options.phi).get("action_kind")
         check_action_kinds([make_task(task) for task in tasks], started)
     return config
+
+
+def _check_used(evolution: Evolution) -> None:
+    """Raises UsageError for settings that the strategy would ignore."""
+    if evolution.strategy == OPEN_ES:
+        return
+    for field in dataclasses.fields(Evolution):
+        given = getattr(evolution, field.name) != field.default
+        if given and field.name not in ("strategy", "population", "sigma"):
+            word = field.name.replace("_", "-")
+            raise UsageError(f"--{word} is of {OPEN_ES}; {evolution.strategy} has none")
 
 
 def _inner(name: str, env: str, steps: int | None, changes: Sequence[str], start: Any) -> RunConfig:
@@ -219,9 +233,10 @@ def _inner(name: str, env: str, steps: int | None, changes: Sequence[str], start
 def fit(config: MetaConfig, options: Any) -> MetaConfig:
     """`config` with the size of group that was asked for, or the one that fits."""
     if options.group is not None:
+        if options.memory_gib is not None:
+            raise UsageError("--memory-gib chooses a --group: give one of them")
         return config
-    # Memory differs between hosts, a group must not.
-    group = hosts.from_leader(choose_group(set_up(config), options.memory_gib, options.devices))
+    group = choose_group(set_up(config), options.memory_gib, options.devices)
     return dataclasses.replace(config, group=group)
 
 

@@ -61,8 +61,9 @@ class MetaConfig:
         """Raises ConfigError for what cannot be run."""
         names = ("generations", "seeds", "episodes", "baseline_seeds", "group", "checkpoint_every")
         for name in names:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+            least = 2 if name == "baseline_seeds" else 1
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"seed must be within 0..{2**31 - 1}, got {self.seed}")
         if self.fitness not in (AUC, FINAL):
@@ -76,6 +77,9 @@ class MetaConfig:
             raise ConfigError("all tasks must be of one algorithm")
         if self.learnt is None:
             raise ConfigError(f"{self.algorithm} has no learnt objective; try lpo, ta-lpo or dpo")
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.start)]
+        if any(leaf.dtype.kind not in "fi" or not np.isfinite(leaf).all() for leaf in leaves):
+            raise ConfigError("the weights of the starting phi must be finite numbers")
         if any(not _equal(task.hp.objective, self.start) for task in self.tasks):
             raise ConfigError("all tasks must start from the same phi")
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxrl import parallel
+from jaxrl import hosts, parallel
 from jaxrl.algos.meta.config import MetaConfig
 from jaxrl.algos.meta.generation import Generation, MetaState, make_generation
 from jaxrl.algos.meta.strategies import Strategy, make_strategy
@@ -25,6 +25,7 @@ from jaxrl.algos.meta.tasks import (
 )
 from jaxrl.config import ConfigError
 from jaxrl.memory import program_bytes
+from jaxrl.statistics import bootstrap_interval
 from jaxrl.sweep import memory
 
 # Rows that are vectorised on a CPU, see experiments/meta_speed.
@@ -100,7 +101,7 @@ def references(setup: MetaSetup, devices: int | None = None) -> dict[str, Any]:
     PPO has the same settings, inner budget and kind of fitness.
 
     Raises:
-        ConfigError: PPO is no better than the random policy, so that nothing can be normalised.
+        ConfigError: PPO is not clearly better than the random policy: nothing can be normalised.
     """
     config = setup.config
     key = jax.random.key(config.seed)
@@ -129,11 +130,15 @@ def references(setup: MetaSetup, devices: int | None = None) -> dict[str, Any]:
 
 
 def _check_reference(task: Task, record: dict[str, Any]) -> None:
-    random, ppo = record["random"], record["ppo"]
-    if not (math.isfinite(ppo) and ppo > random):
+    """Raises ConfigError unless PPO's 95% interval over seeds lies above the random policy."""
+    random, ppo, seeds = record["random"], record["ppo"], np.asarray(record["ppo_seeds"])
+    known = bool(np.isfinite(seeds).all())
+    low, high = bootstrap_interval(seeds, np.mean) if known else (math.nan, math.nan)
+    if not low > random:
         raise ConfigError(
-            f"PPO scores {ppo:.4g} on {task.run.env} in {task.run.total_steps} steps and the random"
-            f" policy {random:.4g}: fitness cannot be normalised; give it more steps"
+            f"PPO scores {ppo:.4g} ({low:.4g} to {high:.4g}) on {task.run.env} in"
+            f" {task.run.total_steps} steps and the random policy {random:.4g}:"
+            " fitness cannot be normalised; give it more steps"
         )
 
 
@@ -199,7 +204,9 @@ def choose_group(setup: MetaSetup, memory_gib: float | None, devices: int | None
         mesh = parallel.make_population_mesh(-(-total // rows), devices)
         return sharing * (program_bytes(_lowered(setup, rows, mesh).compile()) or 0)
 
-    return memory.choose_rows(most, 1, memory.budget(memory_gib), measure)
+    # Hosts differ in memory, their group must not: the one with the least decides.
+    limit = min(hosts.from_all(memory.budget(memory_gib) // 2**20)) * 2**20
+    return memory.choose_rows(most, 1, limit, measure)
 
 
 def _lowered(setup: MetaSetup, group: int, mesh: Mesh | None) -> Any:

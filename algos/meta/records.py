@@ -1,17 +1,18 @@
 """What a meta-training leaves behind: rows, the fitness curve, provenance, summary.json."""
 
+import hashlib
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxrl import run_folder
 from jaxrl.algos.meta.config import MetaConfig
 from jaxrl.algos.meta.programs import Compiled, MetaSetup
-from jaxrl.driver import Options
 from jaxrl.logging import JsonLines, Progress, Row, cut_metrics
 from jaxrl.run_folder import write_whole
 from jaxrl.summary import commit, device, versions
@@ -27,27 +28,24 @@ class Log:
         rows: of all generations, those of earlier processes included.
     """
 
-    def __init__(
-        self, folder: Path, setup: MetaSetup, done: int, options: Options, leader: bool
-    ) -> None:
-        """A log that goes on after generation `done`; only the leader writes."""
-        config = setup.config
-        path = folder / run_folder.METRICS
-        self._config, self._env_steps, self._say = config, setup.env_steps, options.say
+    def __init__(self, setup: MetaSetup, say: Callable[[str], None]) -> None:
+        """A log that is written nowhere yet; `say` takes lines for the user."""
+        self._config, self._env_steps, self._say = setup.config, setup.env_steps, say
         self._lines: JsonLines | None = None
         self._bar: Progress | None = None
         self.rows: list[Row] = []
-        if leader:
-            self.rows = list(cut_metrics(path, done))
-            self._lines = JsonLines(path)
-            if options.progress:
-                title = f"{config.algorithm} on {', '.join(config.environments)}"
-                shown = ("fitness_mean", "fitness")
-                self._bar = Progress(
-                    title, config.generations, done, unit="generations", shown=shown
-                )
+        self._before = self._start = self._end = 0.0
+
+    def open(self, folder: Path, done: int, progress: bool) -> None:
+        """Goes on in the files of `folder` after generation `done`."""
+        path, config = folder / run_folder.METRICS, self._config
+        self.rows = list(cut_metrics(path, done))
         self._before = max((row["wall_s"] for row in self.rows), default=0.0)
-        self._start = self._end = 0.0
+        self._lines = JsonLines(path)
+        if progress:
+            title = f"{config.algorithm} on {', '.join(config.environments)}"
+            shown = ("fitness_mean", "fitness")
+            self._bar = Progress(title, config.generations, done, unit="generations", shown=shown)
 
     def __enter__(self) -> "Log":
         return self
@@ -105,32 +103,57 @@ class Log:
             self._lines.sync()
 
 
-def provenance(setup: MetaSetup, rows: Sequence[Row], command: str) -> dict[str, Any]:
-    """How a drift was made, as JSON values: what travels with its weights."""
+def provenance(
+    setup: MetaSetup, rows: Sequence[Row], reference: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How a drift was made, as JSON values: what travels with its weights.
+
+    Args:
+        setup: of the run.
+        rows: of its generations.
+        reference: what references.json holds: the command that began the run, and what PPO and the
+            random policy score.
+    """
     config = setup.config
     picked = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _CURVE_POINTS)).astype(int))
     curve = [rows[i] for i in picked]
+    settings = config.to_json()
+    same = ("evolution", "fitness", "episodes", "baseline_seeds", "group")
     return {
+        "command": reference["command"],
         "algorithm": config.algorithm,
         "action_kind": setup.action_kind,
         "environments": list(config.environments),
         "tasks": [_task(run.to_json()) for run in config.tasks],
-        "evolution": config.to_json()["evolution"],
+        **{name: settings[name] for name in same},
         "generations": len(rows),
         "inner_seeds": config.seeds,
         "meta_seed": config.seed,
-        "fitness": config.fitness,
+        "start": _start(setup),
+        "references": {
+            task["env"]: {"ppo": task["ppo"], "random": task["random"]}
+            for task in reference["tasks"]
+        },
         "fitness_curve": {
             "generation": [int(row["update"]) for row in curve],
             "mean": [_rounded(row["fitness_mean"]) for row in curve],
         },
         "env_steps": int(rows[-1]["env_steps"]) if rows else 0,
         "wall_s": round(float(rows[-1]["wall_s"]), 1) if rows else 0.0,
-        "command": command,
         "commit": commit(),
         "device": device(),
         "versions": versions(),
     }
+
+
+def _start(setup: MetaSetup) -> dict[str, Any]:
+    """Where evolution began: PPO if the network added nothing, and a digest of the weights."""
+    found = hashlib.sha256()
+    for leaf in jax.tree.leaves(setup.start):
+        found.update(np.asarray(leaf, np.float32).tobytes())
+    output = getattr(setup.start, "output", None)
+    is_ppo = output is not None and not np.asarray(output).any()
+    return {"is_ppo": is_ppo, "sha256": found.hexdigest()}
 
 
 def _task(record: dict[str, Any]) -> dict[str, Any]:

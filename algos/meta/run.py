@@ -108,13 +108,18 @@ def meta_train(
         overwrite: remove what an earlier run left in `out`; another folder is left alone.
         options: how the run is shown, and the devices.
 
+    Everything is measured and compiled before anything is written.
+
     Raises:
-        ValueError: the configuration or the folder cannot be used; nothing was written.
+        ValueError: the configuration or the folder cannot be used, or PPO learns too little to be
+            compared with; nothing was written.
         WriteError: the disk is full, for example; earlier checkpoints are left.
         Terminated: `options.stop` was requested; a checkpoint was saved.
     """
     run = _Run(set_up(config), Path(out), options or Options())
     hosts.on_leader(lambda: run_folder.check_free(run.folder, overwrite))
+    reference = _measured(run)
+    compiled = compile_generation(run.setup, run.options.devices)
     with contextlib.ExitStack() as stack:
 
         def start() -> None:
@@ -122,9 +127,10 @@ def meta_train(
             run.lock(stack)
             run_folder.clear(run.folder)
             run_folder.write_json(run.folder / run_folder.CONFIG, config.to_json())
+            run_folder.write_json(run.folder / run_folder.REFERENCES, reference)
 
         hosts.on_leader(start)
-        return _train(run, 0)
+        return _train(run, compiled, reference, 0)
 
 
 def meta_resume(
@@ -148,7 +154,9 @@ def meta_resume(
     folder, options = Path(out), options or Options()
     run_folder.require_run(folder)
     saved = load_config(folder / run_folder.CONFIG)
-    config = dataclasses.replace(saved, generations=generations or saved.generations)
+    if generations is None:
+        generations = saved.generations
+    config = dataclasses.replace(saved, generations=generations)
     run = _Run(set_up(config), folder, options)
     with contextlib.ExitStack() as stack:
 
@@ -157,13 +165,18 @@ def meta_resume(
             done = _newest(run)
             if done > config.generations:
                 raise ConfigError(f"{folder} has done {done} generations already")
+            if done == config.generations == _summarised(folder):
+                return -1
             if config != saved:
                 run_folder.write_json(folder / run_folder.CONFIG, config.to_json())
-            finished = done == config.generations and (folder / run_folder.SUMMARY).exists()
-            return -1 if finished and config == saved else done
+            return done
 
         done = hosts.on_leader(find)
-        return None if done < 0 else _train(run, done)
+        if done < 0:
+            return None
+        reference = _known(run)
+        compiled = compile_generation(run.setup, options.devices)
+        return _train(run, compiled, reference, done)
 
 
 def _newest(run: _Run) -> int:
@@ -179,27 +192,40 @@ def _newest(run: _Run) -> int:
     return manifest.update
 
 
-def _train(run: _Run, done: int) -> MetaResult:
+def _summarised(folder: Path) -> int | None:
+    """Generations of the run that summary.json is about; it is written last."""
+    try:
+        record = json.loads((folder / run_folder.SUMMARY).read_text(encoding="utf-8"))
+        return int(record["generations"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _train(run: _Run, compiled: Compiled, reference: dict[str, Any], done: int) -> MetaResult:
     """All generations after `done`."""
     setup, options, config = run.setup, run.options, run.setup.config
-    state = run.restore(done) if done else start_state(setup, _references(run))
-    compiled = compile_generation(setup, options.devices)
-    state = compiled.place(state)
-    with Log(run.folder, setup, done, options, hosts.is_leader()) as log:
+    state = compiled.place(run.restore(done) if done else start_state(setup, reference))
+    log = Log(setup, options.say)
+    hosts.on_leader(lambda: log.open(run.folder, done, options.progress))
+    with log:
         log.started()
         with options.stop.holding():
             state = _loop(run, compiled, state, done, log)
     state = parallel.gather(state)
     phi = setup.phi(state)
     summary: dict[str, Any] = {}
-    if hosts.is_leader():
+
+    def finish() -> None:
+        nonlocal summary
         draw_curve(run.folder, config, log.rows)
         panels = heatmaps.panels(config.algorithm, config.learnt, phi)
         heatmaps.draw(run.folder / run_folder.DRIFT, panels)
-        note = provenance(setup, log.rows, options.command)
+        note = provenance(setup, log.rows, reference)
         config.learnt.save(run.folder / run_folder.PHI, phi, note)
+        # Last: a run without it is not finished.
         summary = write_summary(run.folder, setup, log, compiled, options.command, done)
-    hosts.wait_for_leader()
+
+    hosts.on_leader(finish)
     return MetaResult(run.folder, phi, log.rows, summary)
 
 
@@ -217,32 +243,36 @@ def _loop(run: _Run, compiled: Compiled, state: Any, done: int, log: Log) -> Any
             or generation == config.generations
         ):
             whole = parallel.gather(state)
-            if hosts.is_leader():
+
+            def save(whole: Any = whole, number: int = generation, row: Row = row) -> None:
                 log.sync()
-                run.save(whole, generation, float(row["fitness_mean"]))
+                run.save(whole, number, float(row["fitness_mean"]))
+
+            hosts.on_leader(save)
         if stopping:
             hosts.wait_for_leader()
             raise Terminated
     return state
 
 
-def _references(run: _Run) -> dict[str, Any]:
-    """What fitness is measured by: computed once, and read again by a run that goes on."""
-    path = run.folder / run_folder.REFERENCES
-    if path.exists():
-        try:
-            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            known = [(task["env"], task["random"] + task["ppo"]) for task in record["tasks"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{path} is damaged ({error}): remove it") from None
-        if [env for env, _ in known] != list(run.setup.config.environments):
-            raise ConfigError(f"{path} is of other environments: remove it")
-        return record
+def _measured(run: _Run) -> dict[str, Any]:
+    """What fitness is measured by, and the command that asked for it."""
     record = references(run.setup, run.options.devices)
-    if hosts.is_leader():
-        run_folder.write_json(path, record)
     for task in record["tasks"]:
         run.options.say(
             f"{task['env']}: PPO scores {task['ppo']:.4g}, the random policy {task['random']:.4g}"
         )
+    return {"command": run.options.command, **record}
+
+
+def _known(run: _Run) -> dict[str, Any]:
+    """What references.json says: a run that goes on measures nothing again."""
+    path = run.folder / run_folder.REFERENCES
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known = [(task["env"], task["random"] + task["ppo"]) for task in record["tasks"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if [env for env, _ in known] != list(run.setup.config.environments):
+        raise ConfigError(f"{path} is of other environments than {run_folder.CONFIG}")
     return record

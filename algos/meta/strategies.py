@@ -1,8 +1,10 @@
 """Evolution strategies over the weights of an objective, by evosax.
 
-A strategy maximises. Members are antithetic pairs: the second half of a population mirrors the
-first about the mean, so that what a pair has in common cancels in the update. Fitness that is not
-finite counts as the worst there is; a generation without any finite fitness changes nothing.
+A strategy maximises. Members of open-es and snes are antithetic pairs: the second half of a
+population mirrors the first about the mean, so that what a pair has in common cancels in the
+update. (Those of cma-es are not: pairs would shorten its evolution path and with it sigma, see
+Brockhoff et al. 2010, "Mirrored sampling and sequential selection".) Fitness that is not finite
+counts as the worst there is; a generation without any finite fitness changes nothing.
 
 - `open-es` (Salimans et al. 2017, arXiv 1703.03864): Adam on the estimated gradient, deviation and
   learning rate decay as in Lu et al. 2022.
@@ -35,7 +37,7 @@ class Evolution:
 
     Attributes:
         strategy: open-es, snes or cma-es.
-        population: P, members of a generation; even, as they are antithetic pairs.
+        population: P, members of a generation; even, for antithetic pairs.
         sigma: deviation of the members from their mean, at the start.
         sigma_decay: factor of it a generation (open-es).
         sigma_final: below which it does not fall (open-es).
@@ -125,6 +127,8 @@ def make_strategy(evolution: Evolution, weights: Any) -> Strategy:
     def ask(key: jax.Array, state: Any) -> tuple[Any, Any]:
         with relaxed_promotion():
             population, state = algorithm.ask(key, state, params)
+        if evolution.strategy == CMA_ES:
+            return jax.vmap(unravel)(population), state
         half = population[: evolution.population // 2]
         mirrored = jnp.concatenate([half, 2.0 * state.mean[None] - half])
         return jax.vmap(unravel)(mirrored), state
