@@ -61,12 +61,18 @@ def test_what_was_asked_for_is_taken(measured):
 
 
 def test_ppo_no_better_than_chance_is_an_error():
+    """All of PPO's interval over seeds must lie above the random policy."""
     task = programs.set_up(config()).tasks[0]
-    with pytest.raises(ConfigError, match="fitness cannot be normalised; give it more steps"):
-        programs._check_reference(task, {"ppo": 0.1, "random": 0.1})
-    with pytest.raises(ConfigError, match="cannot be normalised"):
-        programs._check_reference(task, {"ppo": float("nan"), "random": 0.1})
-    programs._check_reference(task, {"ppo": 0.2, "random": 0.1})
+
+    def check(*seeds):
+        scores = list(seeds)
+        record = {"ppo": sum(scores) / len(scores), "ppo_seeds": scores, "random": 0.1}
+        programs._check_reference(task, record)
+
+    check(0.2, 0.3, 0.25, 0.4)
+    for seeds in ((0.1, 0.1), (0.0, 0.3, 0.1, 0.05), (float("nan"), 0.3)):
+        with pytest.raises(ConfigError, match="fitness cannot be normalised; give it more steps"):
+            check(*seeds)
 
 
 def test_baseline_keeps_the_clipping_range_of_phi():

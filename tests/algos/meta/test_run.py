@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from jaxrl import checkpoint, cli, registry
-from jaxrl.algos.meta import command, programs
+from jaxrl.algos.meta import command, programs, run
 from jaxrl.algos.meta.config import MetaConfig, load_config
 from jaxrl.algos.meta.run import meta_resume, meta_train
 from jaxrl.algos.on_policy import drift_files
@@ -119,6 +119,9 @@ def test_weights_carry_their_provenance(whole):
     assert note["algorithm"] == "lpo" and note["environments"] == [PROBE]
     assert note["command"] == "the command" and note["action_kind"] == "discrete"
     assert note["generations"] == 5 and note["env_steps"] == 5 * 4096
+    assert note["start"]["is_ppo"] and note["group"] == 2 and note["baseline_seeds"] == 4
+    record = json.loads((whole.folder / "references.json").read_text())["tasks"][0]
+    assert note["references"] == {PROBE: {"ppo": record["ppo"], "random": record["random"]}}
     assert note["fitness_curve"]["generation"] == [1, 2, 3, 4, 5]
     assert note["tasks"][0]["total_steps"] == 512 and "objective" not in note["tasks"][0]["hp"]
     assert drift_files.architecture(whole.folder / "phi.npz") == "lpo"
@@ -190,7 +193,7 @@ def test_stopped_before_the_first_checkpoint_equals_uninterrupted(tmp_path, whol
     folder.mkdir()
     for name in ("config.json", "references.json"):
         shutil.copy(whole.folder / name, folder / name)
-    lines = []
+    lines: list[str] = []
     meta_resume(folder, options=quiet(devices=1, say=lines.append))
     assert len(lines) == 1 and "no checkpoint yet: starting again" in lines[0]
     same_numbers(folder, whole.folder)
@@ -198,7 +201,7 @@ def test_stopped_before_the_first_checkpoint_equals_uninterrupted(tmp_path, whol
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     (folder / "references.json").write_text("{")
-    with pytest.raises(ConfigError, match="references.json is damaged"):
+    with pytest.raises(ConfigError, match="references.json cannot be read"):
         meta_resume(folder, options=quiet())
 
 
@@ -251,6 +254,36 @@ def test_failed_members_are_counted_and_said(tmp_path, monkeypatch):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.phi))
 
 
+def test_a_longer_run_is_finished_when_it_is_summarised(tmp_path, monkeypatch):
+    """Stopped after the last checkpoint, before phi.npz: the old one must not pass for the new."""
+    folder = tmp_path / "run"
+    meta_train(config(generations=1), folder, options=quiet(devices=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "draw_curve", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            meta_resume(folder, 2, quiet(devices=1))
+    assert drift_files.provenance(folder / "phi.npz")["generations"] == 1
+    assert meta_resume(folder, options=quiet(devices=1)) is not None
+    assert drift_files.provenance(folder / "phi.npz")["generations"] == 2
+    assert meta_resume(folder, options=quiet(devices=1)) is None
+
+
+def _interrupted(*args):
+    raise KeyboardInterrupt
+
+
+def test_a_task_that_ppo_cannot_learn_leaves_an_earlier_run_alone(tmp_path, whole, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(whole.folder, folder)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    words = [*WORDS, "--out", str(folder), "--overwrite", "--no-progress"]
+    words[words.index("hp.lr=0.02")] = "hp.lr=0.0"
+    assert cli.main(["meta-train", *words]) == 1
+    error = capsys.readouterr().err
+    assert "fitness cannot be normalised; give it more steps" in error
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -268,6 +301,10 @@ def test_failed_members_are_counted_and_said(tmp_path, monkeypatch):
         (["lpo", "--envs", PROBE, "--sigma", "0"], "sigma must be positive"),
         (["dpo", "--envs", PROBE, "--hidden", "3"], "no hidden units"),
         (["lpo", "--envs", PROBE, "--wandb"], "unknown option --wandb"),
+        (["lpo", "--envs", PROBE, "--seed", "99999999999999999999"], "--seed must be within"),
+        (["lpo", "--envs", PROBE, "--baseline-seeds", "1"], "baseline_seeds must be at least 2"),
+        (["lpo", "--envs", PROBE, "--group", "2", "--memory-gib", "1"], "give one of them"),
+        (["lpo", "--envs", PROBE, "--strategy", "snes", "--lr", "1"], "--lr is of open-es"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(tmp_path, monkeypatch, capsys, words, message):

@@ -50,7 +50,29 @@ def _leaves_equal(a, b, rtol=0.0, atol=0.0):
         np.testing.assert_allclose(x, y, rtol=rtol, atol=atol)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_cma_es_keeps_its_sigma_where_fitness_is_noise():
+    """Pairs would shorten its evolution path: sigma fell to 0.14 of itself in this test."""
+    weights = {"w": jnp.zeros(64)}
+    evolution = Evolution("cma-es", 32, sigma=1.0)
+    strategy = strategies.make_strategy(evolution, weights)
+
+    @jax.jit
+    def final_sigma(key):
+        def step(state, key):
+            key_ask, key_noise = jax.random.split(key)
+            population, state = strategy.ask(key_ask, state)
+            noise = jax.random.normal(key_noise, (32,))
+            return strategy.tell(key, population, noise, state), ()
+
+        state = strategy.init(key, weights)
+        state, _ = jax.lax.scan(step, state, jax.random.split(key, 100))
+        return strategy.sigma(state)
+
+    finals = [float(final_sigma(jax.random.key(seed))) for seed in range(4)]
+    assert 0.5 < np.exp(np.mean(np.log(finals))) < 1.5, finals
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "cma-es"])
 def test_members_are_antithetic_pairs(programs, name):
     strategy, ask, _ = programs[name]
     state = _started(programs, name)
@@ -204,7 +226,8 @@ def test_members_that_failed_never_help(programs, name, failure):
     mean = np.asarray(ravel_pytree(WEIGHTS)[0])
     side = (_flat(population) - mean) @ TARGET
     fitness = np.where(side > 0, failure, 3.0).astype(np.float32)
-    assert np.isfinite(fitness).sum() == P // 2
+    # Of every pair one fails.
+    assert np.isfinite(fitness).sum() == P // 2 or (name == "cma-es" and 0 < (side > 0).sum() < P)
     told = tell(jax.random.key(5), population, fitness, asked)
     assert all(
         np.isfinite(x).all()
