@@ -59,15 +59,13 @@ def evaluate_options() -> type:
 
 def meta_evaluate(
     args: list[str],
-    start_machine: Callable[[list[str]], None],
     compile_cache: Callable[[bool], None],
     say: Callable[[str], None],
 ) -> int:
-    """Runs the command; returns the exit code.
+    """Runs the command, on the devices that JAX has; returns the exit code.
 
     Args:
         args: words after `meta-evaluate`.
-        start_machine: makes the devices that the words ask for; JAX has not started.
         compile_cache: switches the compile cache on or off.
         say: takes lines for the user.
 
@@ -84,7 +82,6 @@ def meta_evaluate(
         raise UsageError(
             "expected: jaxrl meta-evaluate PHI [PHI ...] --envs ENV [ENV ...]; see --help"
         )
-    start_machine(args)
     compile_cache(not options.no_cache)
     try:
         return _evaluate(options, shlex.join(["jaxrl", "meta-evaluate", *args]), say)
@@ -94,7 +91,6 @@ def meta_evaluate(
 
 
 def _evaluate(options: Any, command: str, say: Callable[[str], None]) -> int:
-    # Not before JAX may start.
     from jaxrl import registry
     from jaxrl.algos.meta import contenders, matrix
 
