@@ -306,8 +306,10 @@ def _sweep(args: list[str]) -> int:
 def _meta_evaluate(args: list[str]) -> int:
     from jaxrl import registry
 
+    if args and args not in (["-h"], ["--help"]):
+        _start_machine(args, alone="meta-evaluate")  # importing the command starts JAX
     run = registry.load("jaxrl.algos.meta.evaluate_command:meta_evaluate")
-    code: int = run(args, _start_machine, _compile_cache, _say)
+    code: int = run(args, _compile_cache, _say)
     return code
 
 
@@ -395,10 +397,11 @@ def _options(options: Any, words: list[str]) -> Any:
     )
 
 
-def _start_machine(args: list[str]) -> None:
+def _start_machine(args: list[str], alone: str = "") -> None:
     """Devices and processes, as the words of a command say; JAX must not have started.
 
-    To know an algorithm's other options its modules are imported, which starts JAX.
+    To know an algorithm's other options its modules are imported, which starts JAX. `alone` names
+    a command that is for a single process.
     """
     from jaxrl import _platform, parallel
     from jaxrl.options import UsageError, machine_options, parse_some
@@ -407,13 +410,19 @@ def _start_machine(args: list[str]) -> None:
     if machine.devices is not None and machine.devices < 1:
         raise UsageError(f"--devices must be at least 1, got {machine.devices}")
     several = (machine.coordinator, machine.processes, machine.process_id)
+    spread = machine.distributed or any(value is not None for value in several)
+    if alone and spread:
+        raise UsageError(
+            f"{alone} runs in a single process, without --coordinator, --processes, --process-id"
+            " and --distributed"
+        )
     if machine.distributed and any(value is not None for value in several):
         raise UsageError("--distributed finds out by itself what the other options say")
     if machine.devices is None:
         parallel.use_cpu_cores()
     else:
         _platform.set_cpu_devices(machine.devices)
-    if machine.distributed or any(value is not None for value in several):
+    if spread:
         from jaxrl import hosts
 
         hosts.initialize(*several)

@@ -6,11 +6,14 @@ Read here, all optional:
 - `tasks`: a list of objects with `env`, `total_steps`, `config`, `hp`, `env_overrides`, the last
   four as in `jaxrl.config.RunConfig.to_json`: its inner trainings.
 - `action_kind`: `discrete` or `continuous`.
-- `seed` (a number) and `seeds` (a count from `seed` on, or a list): what it was trained with.
+
+No seed of a matrix can be one it was trained with: inner trainings have keys split from the
+meta-training's, not keys of seed numbers.
 """
 
 import dataclasses
 import hashlib
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +28,9 @@ from jaxrl.algos.on_policy import drift_files
 from jaxrl.config import ConfigError, RunConfig
 
 DPO = "dpo"
+HELD_IN, OTHER_HORIZON, HELD_OUT = "held_in", "other_horizon", "held_out"
 REFERENCES = (BASELINE, DPO)
+_ACTION_KINDS = ("discrete", "continuous")
 _RECORDED = ("total_steps", "config", "hp", "env_overrides")
 
 
@@ -55,6 +60,19 @@ class Contender(NamedTuple):
     def trained_on(self) -> tuple[str, ...]:
         """Environments it was trained on, as far as it says."""
         return tuple(task["env"] for task in self.tasks)
+
+    def place(self, env: str, total_steps: int) -> str:
+        """What a training is for it: `HELD_IN`, `OTHER_HORIZON` or `HELD_OUT`.
+
+        Held in is an environment and a budget that it was trained on. Where its file names an
+        environment without a budget, all budgets there count as held in.
+        """
+        budgets = [
+            task.get("total_steps", total_steps) for task in self.tasks if task["env"] == env
+        ]
+        if not budgets:
+            return HELD_OUT
+        return HELD_IN if total_steps in budgets else OTHER_HORIZON
 
     @property
     def tasks(self) -> Sequence[Mapping[str, Any]]:
@@ -117,7 +135,7 @@ def settings_of(contender: Contender, env: str) -> RunConfig | None:
     try:
         hp = {name: value for name, value in record["hp"].items() if name != "env"}
         return RunConfig.from_json({**record, "hp": {**hp, "objective": objective}})
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise ConfigError(
             f"{contender.file}: its record of {env} cannot be used: {error}"
         ) from None
@@ -131,20 +149,6 @@ def with_objective(run: RunConfig, contender: Contender) -> RunConfig:
     del shared["objective"]
     hp = spec.hyperparameters(**shared, **own)
     return dataclasses.replace(run, algorithm=contender.algorithm, hp=hp)
-
-
-def check_seeds(contenders: Sequence[Contender], seeds: range) -> None:
-    """Raises ConfigError where an objective was trained with one of the seeds, as its file says."""
-    for contender in contenders:
-        first, given = contender.provenance.get("seed"), contender.provenance.get("seeds")
-        used = set(given) if isinstance(given, list) else set()
-        if isinstance(first, int):
-            used |= set(range(first, first + (given if isinstance(given, int) else 1)))
-        if both := sorted(used.intersection(seeds)):
-            raise ConfigError(
-                f"{contender.file} was trained with seed {both[0]}: evaluate with fresh seeds,"
-                f" for example --seed {max(used) + 1}"
-            )
 
 
 def _load(path: str, name: str) -> Contender:
@@ -172,13 +176,37 @@ def _by_shape(path: str) -> str:
     return "ta-lpo" if wide else "lpo"
 
 
-def _check_provenance(path: str, provenance: Any) -> None:
-    tasks = provenance.get("tasks", []) if isinstance(provenance, dict) else None
-    fits = isinstance(tasks, list) and all(
-        isinstance(task, dict) and isinstance(task.get("env"), str) for task in tasks
-    )
-    if not fits:
-        raise ConfigError(f"{path}: its provenance must be an object, its tasks a list with envs")
+def _check_provenance(path: str, provenance: Mapping[str, Any]) -> None:
+    """Raises ConfigError where something that is read here has a wrong type."""
+    kind = provenance.get("action_kind")
+    if kind not in (None, *_ACTION_KINDS):
+        raise ConfigError(
+            f"{path}: action_kind in its provenance must be {' or '.join(_ACTION_KINDS)},"
+            f" got {_shown(kind)}"
+        )
+    tasks = provenance.get("tasks", [])
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise ConfigError(f"{path}: tasks in its provenance must be a list of objects")
+    for task in tasks:
+        if not isinstance(task.get("env"), str):
+            raise ConfigError(f"{path}: a task in its provenance must name its env")
+        for name in ("config", "hp", "env_overrides"):
+            if not isinstance(task.get(name, {}), dict):
+                raise ConfigError(
+                    f"{path}: its record of {task['env']} cannot be used: {name} must be an object,"
+                    f" got {_shown(task[name])}"
+                )
+        steps = task.get("total_steps", 1)
+        if type(steps) is not int or steps < 1:
+            raise ConfigError(
+                f"{path}: its record of {task['env']} cannot be used: total_steps must be a"
+                f" positive integer, got {_shown(steps)}"
+            )
+
+
+def _shown(value: Any) -> str:
+    """A value of a file in one short line."""
+    return reprlib.repr(value)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -13,7 +13,7 @@ from jaxrl.options import CACHE, PROGRESS, Count, Flag, UsageError, option, pars
 HELP = """\
 usage: jaxrl meta-evaluate PHI [PHI ...] --envs ENV [ENV ...] [options]
 
-Trains PPO, DPO and every learnt objective PHI on every ENV with fresh seeds, for one or several
+Trains PPO, DPO and every learnt objective PHI on every ENV with the same seeds, for one or several
 budgets, and says who wins: printed, and in DIR as matrix.json, matrix.md, matrix.png; drifts.png
 shows the objectives. All have the same settings: those that PHI was trained with on ENV where its
 file says so, or else the preset's. The same command again goes on where it was stopped.
@@ -31,18 +31,21 @@ _Positional: Any = tyro.conf.Positional
 def evaluate_options() -> type:
     """The options of `jaxrl meta-evaluate`."""
     files = "files of learnt objectives, or pretrained/NAME"
-    budget = "steps of horizon 1; by default what PHI was trained with, or the preset's"
+    budget = (
+        "steps of horizon 1, one number or one for each ENV; by default what PHI was trained with,"
+        " or the preset's"
+    )
     fields: list[Any] = [
         ("phi", _Positional[option(tuple[str, ...], files, "PHI [PHI ...]")]),
         ("envs", option(tuple[str, ...], "test environments", "ENV [ENV ...]")),
-        ("seeds", option(int, "fresh seeds of each cell: SEED, SEED + 1, ..."), 16),
-        ("seed", option(int, "the first seed; none that PHI was trained with"), 10_000),
+        ("seeds", option(int, "seeds of each cell: SEED, SEED + 1, ...; verdicts need 5"), 16),
+        ("seed", option(int, "the first seed"), 10_000),
         (
             "horizons",
             option(tuple[float, ...], "budgets, as multiples of the base", "N [N ...]"),
             (1.0, 4.0),
         ),
-        ("total_steps", option(Count | None, budget, "INT"), None),
+        ("total_steps", option(tuple[Count, ...], budget, "INT [INT ...]"), ()),
         ("episodes", option(Count, "whole episodes of each seed's final policy"), 128),
         ("out", option(Path, "folder of the matrix", "DIR"), _FOLDER),
         ("overwrite", option(Flag, "replace an earlier matrix in DIR"), False),
@@ -59,15 +62,13 @@ def evaluate_options() -> type:
 
 def meta_evaluate(
     args: list[str],
-    start_machine: Callable[[list[str]], None],
     compile_cache: Callable[[bool], None],
     say: Callable[[str], None],
 ) -> int:
-    """Runs the command; returns the exit code.
+    """Runs the command, on the devices that JAX has; returns the exit code.
 
     Args:
         args: words after `meta-evaluate`.
-        start_machine: makes the devices that the words ask for; JAX has not started.
         compile_cache: switches the compile cache on or off.
         say: takes lines for the user.
 
@@ -84,7 +85,6 @@ def meta_evaluate(
         raise UsageError(
             "expected: jaxrl meta-evaluate PHI [PHI ...] --envs ENV [ENV ...]; see --help"
         )
-    start_machine(args)
     compile_cache(not options.no_cache)
     try:
         return _evaluate(options, shlex.join(["jaxrl", "meta-evaluate", *args]), say)
@@ -94,7 +94,6 @@ def meta_evaluate(
 
 
 def _evaluate(options: Any, command: str, say: Callable[[str], None]) -> int:
-    # Not before JAX may start.
     from jaxrl import registry
     from jaxrl.algos.meta import contenders, matrix
 

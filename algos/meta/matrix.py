@@ -39,6 +39,7 @@ PLAN, CELLS = "plan.json", "cells"
 RESULT, TABLE, PICTURE, DRIFTS = "matrix.json", "matrix.md", "matrix.png", "drifts.png"
 _OURS = (PLAN, CELLS, RESULT, TABLE, PICTURE, DRIFTS)
 FIRST_SEED = 10_000
+MIN_SEEDS = 2
 _PRESET = "the preset's"
 
 Say = Callable[[str], None]
@@ -119,7 +120,7 @@ def make_plan(
     seeds: int = 16,
     seed: int = FIRST_SEED,
     horizons: Sequence[float] = (1, 4),
-    total_steps: int | None = None,
+    total_steps: Sequence[int] = (),
     episodes: int = 128,
 ) -> Plan:
     """The plan of a matrix; whatever is wrong with a cell is found here.
@@ -127,11 +128,11 @@ def make_plan(
     Args:
         contenders: learnt objectives, see `jaxrl.algos.meta.contenders.load`.
         envs: test environments.
-        seeds: of every cell: `seed`, `seed + 1`, ...
+        seeds: of every cell, at least 2: `seed`, `seed + 1`, ...
         seed: the first of them.
         horizons: budgets as multiples of the base budget.
-        total_steps: the base budget; by default the one that an objective was trained with on the
-            environment, or else the preset's.
+        total_steps: the base budget, one number or one for each environment; where there is none,
+            the one that an objective was trained with on the environment, or else the preset's.
         episodes: of each seed's final policy.
 
     Raises:
@@ -146,12 +147,20 @@ def make_plan(
     for multiple in horizons:
         if not (np.isfinite(multiple) and multiple > 0):
             raise ConfigError(f"a horizon is a positive multiple of the budget, got {multiple}")
+    if seeds < MIN_SEEDS:
+        raise ConfigError(f"seeds must be at least {MIN_SEEDS}: an interval is over seeds")
     if episodes < 1:
         raise ConfigError(f"episodes must be at least 1, got {episodes}")
+    if len(total_steps) not in (0, 1, len(envs)):
+        raise ConfigError(
+            f"--total-steps takes one number or one for each of {len(envs)} environments,"
+            f" got {len(total_steps)}"
+        )
+    given = dict(zip(envs, tuple(total_steps) * len(envs), strict=False))
     columns: list[Column] = []
     for env in envs:
         run, settings = _settings(contenders, env)
-        base = run.total_steps if total_steps is None else total_steps
+        base = given.get(env, run.total_steps)
         for multiple in horizons:
             sized = dataclasses.replace(
                 run,
@@ -164,7 +173,6 @@ def make_plan(
             kind = action_kind(Task(sized, driver.set_up(sized)))
             columns.append(Column(sized, multiple, settings, kind))
     everybody = [*rows.references(), *contenders]
-    rows.check_seeds(everybody, range(seed, seed + seeds))
     plan = Plan(everybody, columns, episodes)
     for column in columns:
         for contender in everybody:

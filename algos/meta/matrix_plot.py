@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from jaxrl.algos.meta.contenders import HELD_IN, HELD_OUT, OTHER_HORIZON
 from jaxrl.algos.meta.matrix_report import Matrix
 from jaxrl.algos.meta.tasks import BASELINE
 from jaxrl.run_folder import write_whole
@@ -19,8 +20,9 @@ def draw(path: Path, matrix: Matrix) -> None:
     """Writes a PNG with a panel for each environment and in it the horizons, all objectives each.
 
     Points are means over seeds with their intervals: filled where the objective was trained on
-    the environment, and for PPO, DPO; hollow where it was not. PPO's interval is a band. A dashed
-    line is the random policy, where it is not far below.
+    the environment with that budget, and for PPO, DPO; half filled where it was trained there with
+    other budgets; hollow where it was not. PPO's interval is a band. A dashed line is the random
+    policy, where it is not far below.
 
     Args:
         path: of the PNG, which appears whole or not at all.
@@ -41,7 +43,8 @@ def draw(path: Path, matrix: Matrix) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     seeds = len(plan.seeds)
     figure.suptitle(
-        f"Final return, mean of {seeds} seeds with 95% interval; hollow: held-out environment",
+        f"Final return, mean of {seeds} seeds with 95% interval\n"
+        "filled: held in; half filled: same environment, other budget; hollow: held out",
         fontsize=11,
     )
     buffer = io.BytesIO()
@@ -62,7 +65,7 @@ def _environment(axes: Any, matrix: Matrix, env: str) -> None:
             cell = matrix.cells.get((index, row))
             if cell is None:
                 continue
-            hollow = contender.file is not None and not cell.held_in
+            known = HELD_IN if contender.file is None else cell.place
             offset = _WIDTH * ((row + 0.5) / count - 0.5)
             axes.errorbar(
                 place + offset,
@@ -70,7 +73,9 @@ def _environment(axes: Any, matrix: Matrix, env: str) -> None:
                 [[max(cell.mean - cell.low, 0.0)], [max(cell.high - cell.mean, 0.0)]],
                 fmt=_marker(row),
                 color=_colour(row),
-                markerfacecolor="white" if hollow else _colour(row),
+                fillstyle="bottom" if known == OTHER_HORIZON else "full",
+                markerfacecolor="white" if known == HELD_OUT else _colour(row),
+                markerfacecoloralt="white",
                 capsize=2.5,
                 ms=5.5,
             )

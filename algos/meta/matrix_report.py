@@ -3,10 +3,15 @@
 A cell is the mean over seeds of the final policy's mean return, with a 95% percentile bootstrap
 interval over seeds. Its score is (return - random) / (PPO's return - random), PPO's of the same
 column. It is a win over PPO where its interval lies above PPO's, a loss where it lies below, and
-else a tie. A seed that diverged counts with the random policy's return; how many did is shown.
+else a tie; with fewer than 5 seeds there is no verdict, because a bootstrap of so few is far too
+narrow. A seed that diverged counts with the random policy's return; how many did is shown.
+
+An objective's cell is held in where it was trained on that environment with that budget, another
+horizon where it was trained there with other budgets, and else held out.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrl.algos.meta import symbolic
-from jaxrl.algos.meta.contenders import Contender
+from jaxrl.algos.meta.contenders import HELD_IN, HELD_OUT, OTHER_HORIZON, Contender
 from jaxrl.algos.meta.matrix import RESULT, TABLE, Column, Plan, read_cells, read_random
 from jaxrl.algos.meta.tasks import BASELINE
 from jaxrl.config import encode
@@ -23,10 +28,18 @@ from jaxrl.statistics import bootstrap_interval
 from jaxrl.summary import commit, device, versions
 
 WIN, TIE, LOSS = "win", "tie", "loss"
-HELD_IN, OTHER_ACTIONS, DIVERGED = "*", "^", "!"
+OTHER_ACTIONS, DIVERGED = "^", "!"
+# How a cell is marked by what it is for its objective, and how that is called.
+_PLACES = {
+    HELD_IN: ("*", "held in"),
+    OTHER_HORIZON: ("~", "other horizon"),
+    HELD_OUT: ("", "held out"),
+}
+# Percentile bootstrap intervals of fewer are so narrow that noise would win and lose.
+VERDICT_SEEDS = 5
 # Horizons side by side in 100 columns.
 _SIDE_BY_SIDE = 2
-_NAME, _CELL = 27, 36
+_NAME, _CELL = 21, 39
 
 
 class Cell(NamedTuple):
@@ -38,9 +51,10 @@ class Cell(NamedTuple):
         high: upper end.
         score: see the module's docstring; None where PPO is not finished, or its interval does not
             lie above the random policy: a score would be noise over noise.
-        verdict: win, tie or loss against PPO; None for PPO itself and where that is not finished.
+        verdict: win, tie or loss against PPO; None for PPO itself, where that is not finished, and
+            with fewer than `VERDICT_SEEDS` seeds.
         diverged: seeds that did.
-        held_in: whether the objective was trained on this environment.
+        place: held_in, other_horizon or held_out, see `Contender.place`.
         other_actions: whether it was trained on the other kind of actions.
         record: what its file says.
     """
@@ -51,17 +65,15 @@ class Cell(NamedTuple):
     score: float | None
     verdict: str | None
     diverged: int
-    held_in: bool
+    place: str
     other_actions: bool
     record: Mapping[str, Any]
 
     @property
     def marks(self) -> str:
-        """`*` held in, `^` trained on other actions, `!` seeds diverged."""
-        shown = (
-            (HELD_IN, self.held_in), (OTHER_ACTIONS, self.other_actions), (DIVERGED, self.diverged)
-        )  # fmt: skip
-        return "".join(mark for mark, given in shown if given)
+        """`*` held in, `~` other horizon, `^` trained on other actions, `!` seeds diverged."""
+        shown = ((OTHER_ACTIONS, self.other_actions), (DIVERGED, self.diverged))
+        return _PLACES[self.place][0] + "".join(mark for mark, given in shown if given)
 
 
 class Matrix(NamedTuple):
@@ -93,15 +105,15 @@ def gather(folder: Path, plan: Plan) -> Matrix:
 
 
 def tally(matrix: Matrix) -> dict[str, dict[str, dict[str, int]]]:
-    """Wins, ties and losses against PPO by objective, held in and held out apart."""
+    """Wins, ties and losses against PPO by objective: held in, other horizons, held out apart."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for row, contender in enumerate(matrix.plan.contenders):
         if contender.name == BASELINE:
             continue
-        places = {place: {WIN: 0, TIE: 0, LOSS: 0} for place in ("held_in", "held_out")}
+        places = {place: {WIN: 0, TIE: 0, LOSS: 0} for place in _PLACES}
         for (_, r), cell in matrix.cells.items():
             if r == row and cell.verdict is not None:
-                places["held_in" if cell.held_in else "held_out"][cell.verdict] += 1
+                places[cell.place][cell.verdict] += 1
         counts[contender.name] = places
     return counts
 
@@ -179,6 +191,9 @@ def write(folder: Path, matrix: Matrix, command: str) -> None:
         "return_is": "mean over seeds of the mean return of the final policy's episodes, sampled"
         " actions; a seed that diverged counts with the random policy's return",
         "interval": "95% percentile bootstrap of the mean over seeds",
+        "verdicts_need_seeds": VERDICT_SEEDS,
+        "place_is": "held_in: trained on this environment with this budget; other_horizon: there"
+        " with other budgets; held_out: not there",
         "score_is": "(return - random) / (PPO's return - random)",
         "objectives": [_objective(contender) for contender in plan.contenders],
         "environments": {env: _environment(matrix, env) for env in plan.envs},
@@ -208,7 +223,7 @@ def _cell(
     base = (mean, low) if contender.name == BASELINE else ppo and (ppo.mean, ppo.low)
     if base is not None and base[1] > random:
         score = (mean - random) / (base[0] - random)
-    if ppo is not None:
+    if ppo is not None and len(returns) >= VERDICT_SEEDS:
         verdict = WIN if low > ppo.high else LOSS if high < ppo.low else TIE
     kind = contender.provenance.get("action_kind")
     return Cell(
@@ -218,7 +233,7 @@ def _cell(
         score,
         verdict,
         sum(value is None for value in record["returns"]),
-        column.env in contender.trained_on,
+        contender.place(column.env, column.run.total_steps),
         kind is not None and kind != column.kind,
         record,
     )
@@ -253,8 +268,7 @@ def _block(matrix: Matrix, columns: Sequence[int]) -> Iterator[str]:
             yield f"  trained on {', '.join(group) or 'what its file does not say'}:"
         indent = "    " if contender.trained_on else "  "
         cells = [matrix.cells.get((i, row)) for i in columns]
-        marks = next((cell.marks for cell in cells if cell is not None), "")
-        name = f"{indent}{contender.name}{marks}".ljust(_NAME)
+        name = f"{indent}{contender.name} ".ljust(_NAME)
         yield (name + " ".join(_wide(cell) for cell in cells)).rstrip()
 
 
@@ -263,7 +277,8 @@ def _wide(cell: Cell | None) -> str:
     if cell is None:
         return "-".center(_CELL)
     interval = f"({_number(cell.low)} to {_number(cell.high)})"
-    return f"{_number(cell.mean):>6} {interval:18} {_score(cell):>5} {cell.verdict or '':4}"[:_CELL]
+    verdict = (cell.verdict or "-") + cell.marks
+    return f"{_number(cell.mean):>6} {interval:18} {_score(cell):>5} {verdict:7}"
 
 
 def _steps(matrix: Matrix, index: int) -> str:
@@ -276,18 +291,22 @@ def _steps(matrix: Matrix, index: int) -> str:
 def _tally_lines(matrix: Matrix) -> Iterator[str]:
     yield "columns against PPO, wins - ties - losses:"
     for name, places in tally(matrix).items():
-        inside, outside = (
-            " - ".join(str(counts[kind]) for kind in (WIN, TIE, LOSS))
-            if any(counts.values())
-            else "-"
-            for counts in (places["held_in"], places["held_out"])
-        )
-        yield f"  {name:30} held in {inside:11}  held out {outside}"
+        shown = [f"{_PLACES[place][1]} {_counts(counts):11}" for place, counts in places.items()]
+        yield f"  {name:20} {'  '.join(shown)}".rstrip()
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return (
+        " - ".join(str(counts[kind]) for kind in (WIN, TIE, LOSS)) if any(counts.values()) else "-"
+    )
 
 
 def _notes(matrix: Matrix) -> Iterator[str]:
+    if len(matrix.plan.seeds) < VERDICT_SEEDS:
+        yield f"- no verdict: win, tie and loss need at least {VERDICT_SEEDS} seeds (--seeds)"
     texts = {
-        HELD_IN: "it was trained on this environment (held in); all others are held out",
+        _PLACES[HELD_IN][0]: "held in: it was trained on this environment with this budget",
+        _PLACES[OTHER_HORIZON][0]: "it was trained on this environment, with another budget",
         OTHER_ACTIONS: "it was trained on the other kind of actions (discrete, continuous)",
         DIVERGED: "seeds diverged, and count with the random policy's return",
     }
@@ -296,11 +315,11 @@ def _notes(matrix: Matrix) -> Iterator[str]:
 
 
 def _short(cell: Cell) -> str:
-    return f"{_score(cell)}{cell.marks} {cell.verdict or ''}".strip()
+    return f"{_score(cell)} {cell.verdict or '-'}{cell.marks}"
 
 
 def _md_row(values: Sequence[str]) -> str:
-    return "| " + " | ".join(value.replace("*", "\\*") for value in values) + " |"
+    return "| " + " | ".join(re.sub(r"([*~])", r"\\\1", value) for value in values) + " |"
 
 
 def _objective(contender: Contender) -> dict[str, Any]:
@@ -339,7 +358,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "score": cell.score,
         "against_ppo": cell.verdict,
         "diverged": cell.diverged,
-        "held_in": cell.held_in,
+        "place": cell.place,
         "other_action_kind": cell.other_actions,
     }
 

@@ -4,8 +4,8 @@
 made it, on which environments, and how well it did. Nothing is ever unpickled.
 """
 
+import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from jaxrl.algos.on_policy import pretrained
+from jaxrl.run_folder import write_whole
 
 _ARCHITECTURE, _PROVENANCE = "architecture", "provenance"
+_TEXTS = (_ARCHITECTURE, _PROVENANCE)
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -39,12 +41,16 @@ def write(
     arrays: Mapping[str, Any],
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes numbers as float32 arrays, and what they are."""
+    """Writes numbers as float32 arrays, and what they are; the file appears whole or not at all.
+
+    Raises:
+        WriteError: it cannot be written; an earlier file is as it was.
+    """
     record: dict[str, Any] = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     note = json.dumps(provenance or {}, allow_nan=False)
-    # An open file: numpy would add .npz to a name without it.
-    with Path(path).open("wb") as file:
-        np.savez(file, **record, architecture=np.str_(architecture), provenance=np.str_(note))
+    buffer = io.BytesIO()
+    np.savez(buffer, **record, architecture=np.str_(architecture), provenance=np.str_(note))
+    write_whole(Path(path), buffer.getvalue())
 
 
 def read(path: str | Path, architecture: str) -> Arrays:
@@ -77,21 +83,32 @@ def provenance(path: str | Path) -> dict[str, Any]:
 
 
 def _contents(path: str | Path) -> tuple[str | None, Arrays, dict[str, Any]]:
+    place, failure = locate(path), f"cannot read drift weights from {path}"
     try:
-        with np.load(locate(path), allow_pickle=False) as data:
-            texts = {
-                name: str(data[name]) for name in (_ARCHITECTURE, _PROVENANCE) if name in data.files
-            }
-            arrays = {
-                name: np.asarray(data[name], np.float32) for name in data.files if name not in texts
-            }
+        content = io.BytesIO(place.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{failure}: {error.strerror or error}") from error
+    try:
+        with np.load(content, allow_pickle=False) as data:
+            found = {name: np.asarray(data[name]) for name in data.files}
+    # Damage can come out of the zip archive, the decompression or the parser of NumPy's headers as
+    # almost any exception; and NumPy's own message may advise to unpickle.
+    except Exception as error:
+        raise ValueError(f"{failure}: it is not such an npz file, or is damaged") from error
+    texts, arrays = {}, {}
+    for name, array in found.items():
+        wanted, kinds = ("a text", "U") if name in _TEXTS else ("numbers", "fiub")
+        if array.dtype.kind not in kinds or (name in _TEXTS and array.ndim > 0):
+            raise ValueError(f"{failure}: {name} must be {wanted}")
+        if name in _TEXTS:
+            texts[name] = str(array)
+        else:
+            with np.errstate(over="ignore"):  # becomes infinite, which `read` refuses
+                arrays[name] = array.astype(np.float32)
+    try:
         note = json.loads(texts.get(_PROVENANCE, "{}"))
-    except (OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:
-        raise ValueError(f"cannot read drift weights from {path}: {error}") from error
-    except ValueError as error:
-        if str(error).startswith(("cannot read", "no drift")):
-            raise
-        raise ValueError(f"cannot read drift weights from {path}: not such an npz file") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{failure}: its provenance is not JSON") from error
     if not isinstance(note, dict):
-        raise ValueError(f"cannot read drift weights from {path}: its provenance is no object")
+        raise ValueError(f"{failure}: its provenance is no object")
     return texts.get(_ARCHITECTURE), arrays, note

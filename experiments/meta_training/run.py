@@ -34,9 +34,13 @@ COMMANDS = {
 # What a run folder leaves that is worth keeping here.
 KEPT = ("metrics.jsonl", "references.json", "summary.json", "curve.png")
 SEEDS, FRESH_KEY = 64, 10_000
+# Whole episodes of a final policy where a drift does not say what its fitness was, and of the
+# random policy.
+EPISODES, RANDOM_EPISODES = 16, 256
 MATRIX = (
-    "meta-evaluate {phis} --envs CartPole-v1 Acrobot-v1 Catch-bsuite SpaceInvaders-MinAtar"
-    " Pendulum-v1 --horizons 1 4 --seeds 16 --total-steps 50000 --episodes 64"
+    "meta-evaluate {phis} --envs CartPole-v1 SpaceInvaders-MinAtar Acrobot-v1 Catch-bsuite"
+    " Breakout-MinAtar Pendulum-v1 --total-steps 30000 50000 50000 30000 50000 50000"
+    " --horizons 1 4 --seeds 16 --episodes 64"
 )
 
 
@@ -71,20 +75,28 @@ def held_in() -> None:
 
 
 def _compare(drift: Any, env: str) -> dict[str, Any]:
-    """Fitness of all, as the drift was trained, and whether its interval lies above PPO's."""
+    """Fitness of all, as the drift was trained, and whether its interval lies above PPO's.
+
+    A seed that diverged counts with the random policy's return, as in the matrix.
+    """
     from jaxrl.algos.meta.contenders import references, settings_of, with_objective
-    from jaxrl.statistics import bootstrap_interval
+    from jaxrl.algos.meta.tasks import make_task, random_return
 
     kind = drift.provenance["fitness"]
+    episodes = drift.provenance.get("episodes", EPISODES)
     run = settings_of(drift, env)
-    record: dict[str, Any] = {"fitness": kind, "total_steps": run.total_steps}
+    task = make_task(run, learns=False)
+    random = float(random_return(task, jax.random.key(FRESH_KEY), RANDOM_EPISODES))
+    record: dict[str, Any] = {
+        "fitness": kind,
+        "episodes": episodes,
+        "total_steps": run.total_steps,
+        "random": random,
+        "diverged_seeds": "count with the random policy's return",
+    }
     for contender in (*references(), drift):
-        scores = _scores(with_objective(run, contender), kind)
-        record[contender.name] = {
-            "mean": float(scores.mean()),
-            "interval_95": list(bootstrap_interval(scores, np.mean)),
-            "seeds": [round(float(score), 3) for score in scores],
-        }
+        scores = _scores(with_objective(run, contender), kind, episodes)
+        record[contender.name] = summary(scores, random)
     ours, theirs = (record[name]["interval_95"] for name in (drift.name, "ppo"))
     record["against_ppo"] = (
         "above" if ours[0] > theirs[1] else "below" if ours[1] < theirs[0] else "overlapping"
@@ -92,12 +104,29 @@ def _compare(drift: Any, env: str) -> dict[str, Any]:
     return record
 
 
-def _scores(run: Any, kind: str) -> np.ndarray:
-    """Fitness of fresh trainings, [SEEDS]."""
+def summary(scores: np.ndarray, random: float) -> dict[str, Any]:
+    """Mean fitness [N] and its interval; NaN is a seed that diverged and counts as `random`."""
+    from jaxrl.statistics import bootstrap_interval
+
+    bad = ~np.isfinite(scores)
+    counted = np.where(bad, random, scores)
+    return {
+        "mean": float(counted.mean()),
+        "interval_95": list(bootstrap_interval(counted, np.mean)),
+        "diverged": int(bad.sum()),
+        "seeds": [
+            None if lost else round(float(score), 3)
+            for lost, score in zip(bad, scores, strict=True)
+        ],
+    }
+
+
+def _scores(run: Any, kind: str, episodes: int) -> np.ndarray:
+    """Fitness of fresh trainings, [SEEDS]; NaN where one diverged."""
     from jaxrl.algos.meta.tasks import make_fitness, make_task
 
     setup = make_task(run, learns=False).setup
-    fitness = make_fitness(setup, kind, 16)
+    fitness = make_fitness(setup, kind, episodes)
     mesh = parallel.make_mesh(SEEDS)
     program = parallel.map_seeds(lambda key: fitness(key, setup.hp.objective), mesh=mesh)
     return np.asarray(jax.jit(program)(jax.random.split(jax.random.key(FRESH_KEY), SEEDS)))

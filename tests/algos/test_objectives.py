@@ -1,5 +1,6 @@
 """Objectives against hand-computed numbers and the axioms of mirror learning."""
 
+import errno
 import math
 
 import jax
@@ -14,6 +15,7 @@ from jaxrl.algos.on_policy import objectives as ob
 from jaxrl.algos.on_policy import ta_lpo as ta_lpo_method
 from jaxrl.algos.on_policy.types import Sample
 from jaxrl.distributions import Categorical
+from jaxrl.run_folder import WriteError
 
 RATIO = np.exp(np.linspace(-3, 3, 121)).astype(np.float32)
 ADVANTAGE = np.concatenate([-np.geomspace(0.01, 5, 12), [0.0], np.geomspace(0.01, 5, 12)])
@@ -290,3 +292,56 @@ def test_bad_drift_files_are_refused(tmp_path, arrays, message):
         np.savez(path, **arrays)
     with pytest.raises(ValueError, match=message):
         lpo_method.load(path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"hidden": np.asarray([None])}, "it is not such an npz file, or is damaged"),
+        ({"hidden": np.zeros((8, 4), complex)}, "hidden must be numbers"),
+        ({"hidden": np.asarray("x")}, "hidden must be numbers"),
+        ({"architecture": np.zeros(2)}, "architecture must be a text"),
+        ({"provenance": np.asarray(["{}", "{}"])}, "provenance must be a text"),
+        ({"provenance": np.asarray("{")}, "its provenance is not JSON"),
+        ({"provenance": np.asarray("[" * 100_000)}, "its provenance is not JSON"),
+        ({"provenance": np.asarray("[]")}, "its provenance is no object"),
+    ],
+)
+def test_strange_contents_are_one_line_without_numpys_advice(tmp_path, arrays, message):
+    path = tmp_path / "phi.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="cannot read drift weights from .*: " + message) as found:
+        drift_files.read(path, "lpo")
+    assert "\n" not in str(found.value) and "pickle" not in str(found.value)
+
+
+def test_any_damaged_byte_is_a_value_error(tmp_path):
+    """Each byte of the archive's and the arrays' headers is changed, with two patterns."""
+    whole, path = tmp_path / "whole.npz", tmp_path / "phi.npz"
+    drift_files.write(whole, "dpo", {"alpha": 1.0}, {"tasks": []})
+    content, refused = whole.read_bytes(), set()
+    for place in range(len(content)):
+        for flip in (0x01, 0x80):
+            damaged = bytearray(content)
+            damaged[place] ^= flip
+            path.write_bytes(damaged)
+            try:
+                drift_files.read(path, "dpo")
+            except ValueError as error:
+                assert "\n" not in str(error) and "pickle" not in str(error)
+                refused.add(type(error.__cause__).__name__)
+    assert {"NotImplementedError", "BadZipFile"} <= refused
+
+
+def test_a_drift_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "phi.npz"
+    drift_files.write(path, "dpo", {"alpha": 1.0})
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(WriteError, match="phi.npz: No space left on device"):
+        drift_files.write(path, "dpo", {"alpha": 2.0})
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

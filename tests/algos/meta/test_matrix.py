@@ -13,7 +13,7 @@ import pytest
 
 from jaxrl import cli, driver, registry
 from jaxrl.algorithm import train
-from jaxrl.algos.meta import contenders, matrix, matrix_report
+from jaxrl.algos.meta import contenders, matrix, matrix_plot, matrix_report
 from jaxrl.algos.meta.evaluate_command import run_plan
 from jaxrl.algos.on_policy import dpo, drift_files, lpo, ta_lpo
 from jaxrl.algos.on_policy.learnt import random_drift
@@ -22,6 +22,7 @@ from jaxrl.config import ConfigError, RunConfig, encode
 from jaxrl.evaluation import evaluate, random_act
 from jaxrl.networks import NetworkConfig
 from jaxrl.run_folder import RunFolderError
+from tests.processes import run_python
 
 ENV, OTHER = "Probe-Continuous-v1", "CartPole-v1"
 STEPS, EPISODES, SEEDS = 64, 6, 3
@@ -52,7 +53,7 @@ def files(tmp_path_factory):
     ):
         phi = random_drift(jax.random.key(i), hidden=4, scale=2.0)
         task = record() if env == ENV else {"env": env}
-        note = {"tasks": [task], "action_kind": kind, "seed": 5, "seeds": 2}
+        note = {"tasks": [task], "action_kind": kind}
         lpo.save(folder / f"{name}.npz", phi, note)
     return folder
 
@@ -139,8 +140,10 @@ def test_what_is_printed_and_written(whole):
     folder, printed = whole
     lines = printed.splitlines()
     assert max(map(len, lines[:-1])) <= 100
-    assert any(line.startswith("    inside* ") for line in lines)
-    assert any(line.startswith("    outside^ ") for line in lines)
+    # Three seeds: there is no verdict, only marks.
+    assert any(line.startswith("    inside ") and line.endswith(" -*") for line in lines)
+    assert any(line.startswith("    outside ") and line.endswith(" -^") for line in lines)
+    assert "- no verdict: win, tie and loss need at least 5 seeds (--seeds)" in lines
     groups = [line.strip() for line in lines if "trained on C" in line or "trained on P" in line]
     assert groups == [f"trained on {OTHER}:", f"trained on {ENV}:"]
     assert "inside: nearest DPO alpha = " in printed and "rms" in printed
@@ -155,6 +158,10 @@ def test_what_is_printed_and_written(whole):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     text = (folder / "matrix.md").read_text()
     assert f"| outside | {OTHER} | " in text and "inside\\*" in text
+    assert {(c["objective"], c["place"]) for c in found["cells"]} == {
+        *(("ppo", "held_out"), ("dpo", "held_out"), ("outside", "held_out"), ("inside", "held_in"))
+    }
+    assert all(cell["against_ppo"] is None for cell in found["cells"])
 
 
 def test_a_matrix_goes_on_where_it_was_killed(files, whole, words, tmp_path, capsys):
@@ -219,17 +226,18 @@ def test_another_matrix_is_refused(files, whole, tmp_path):
 
 def test_verdicts_and_scores_by_hand(files, tmp_path):
     """Intervals of equal numbers are points: above, below and within PPO's."""
-    plan = plan_of(files, horizons=(1, 2))
+    plan = plan_of(files, horizons=(1, 2), seeds=5)
     found = fill(
         plan,
         tmp_path,
         {
-            (0, 0): [9.0, 10.0, 11.0],
-            (0, 1): [12.0] * 3,
-            (0, 2): [10.5] * 3,
-            (0, 3): [4.0, 4.0, None],
-            (1, 0): [1.0, 2.0, 6.0],
-            (1, 1): [5.0] * 3,
+            (0, 0): [9.0, 9.0, 10.0, 11.0, 11.0],
+            (0, 1): [12.0] * 5,
+            (0, 2): [10.5] * 5,
+            (0, 3): [4.0, 4.0, 4.0, 4.0, None],
+            (1, 0): [1.0, 1.0, 1.0, 6.0, 6.0],
+            (1, 1): [5.0] * 5,
+            (1, 3): [12.0] * 5,
         },
         random=2.0,
     )
@@ -237,19 +245,53 @@ def test_verdicts_and_scores_by_hand(files, tmp_path):
     assert (ppo.score, ppo.verdict) == (1.0, None)
     assert (dpo_cell.score, dpo_cell.verdict) == (10 / 8, "win")
     assert (outside.score, outside.verdict, outside.marks) == (8.5 / 8, "tie", "^")
-    # The seed that diverged counts with the random policy's 2: mean (4 + 4 + 2) / 3.
+    # The seed that diverged counts with the random policy's 2: mean (4 x 4 + 2) / 5.
     assert (inside.verdict, inside.diverged, inside.marks) == ("loss", 1, "*!")
-    np.testing.assert_allclose([inside.mean, inside.score], [10 / 3, (10 / 3 - 2) / 8])
-    # PPO's interval, 1 to 6, does not lie above the random policy: no scores there.
+    np.testing.assert_allclose([inside.mean, inside.score], [18 / 5, (18 / 5 - 2) / 8])
+    # It was trained with the budget of the first column, not with that of the second.
+    assert (found.cells[1, 3].place, found.cells[1, 3].marks) == ("other_horizon", "~")
+    # PPO's interval, from 1 on, does not lie above the random policy: no scores there.
     assert found.cells[1, 1].score is None and found.cells[1, 1].verdict == "tie"
     assert matrix_report.tally(found) == {
-        "dpo": {"held_in": _counts(), "held_out": _counts(win=1, tie=1)},
-        "outside": {"held_in": _counts(), "held_out": _counts(tie=1)},
-        "inside": {"held_in": _counts(loss=1), "held_out": _counts()},
+        "dpo": _places(held_out=_counts(win=1, tie=1)),
+        "outside": _places(held_out=_counts(tie=1)),
+        "inside": _places(held_in=_counts(loss=1), other_horizon=_counts(win=1)),
     }
     text = "\n".join(matrix_report.lines(found))
     assert "12.0 (12.0 to 12.0)      1.25 win" in text and "! seeds diverged" in text
+    assert "- win~" in text and "loss*!" in text and "no verdict" not in text
+    assert "~ it was trained on this environment, with another budget" in text
+    (line,) = (line for line in text.splitlines() if line.startswith("  inside ") and " - " in line)
+    parts = ["inside", "held", "in", "0", "-", "0", "-", "1", "other", "horizon", "1", "-", "0"]
+    assert line.split() == [*parts, *("-", "0", "held", "out", "-")]
     assert max(map(len, text.splitlines())) <= 100
+    markdown = matrix_report.markdown(found)
+    assert "| inside\\~ | 12.0 |" in markdown and "- win\\~ |" in markdown
+    matrix_plot.draw(tmp_path / "matrix.png", found)
+    assert (tmp_path / "matrix.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_verdict_of_few_seeds(files, tmp_path):
+    """The worst case: four seeds of each, far apart, are still no win."""
+    plan = plan_of(files, seeds=4)
+    found = fill(plan, tmp_path, {(0, 0): [1.0] * 4, (0, 1): [9.0] * 4})
+    assert found.cells[0, 1].verdict is None and found.cells[0, 1].score == 9.0
+    assert matrix_report.tally(found)["dpo"] == _places()
+    assert "need at least 5 seeds" in "\n".join(matrix_report.lines(found))
+    assert "need at least 5 seeds" in matrix_report.markdown(found)
+
+
+def test_held_in_is_environment_and_budget():
+    tasks = [{"env": "A", "total_steps": 10}, {"env": "A", "total_steps": 30}, {"env": "B"}]
+    contender = contenders.Contender("x", "lpo", None, "x.npz", {"tasks": tasks})
+    asked = [("A", 10), ("A", 30), ("A", 20), ("B", 7), ("C", 10)]
+    assert [contender.place(*place) for place in asked] == [
+        *("held_in", "held_in", "other_horizon", "held_in", "held_out")
+    ]
+
+
+def _places(**counts):
+    return {place: _counts() for place in ("held_in", "other_horizon", "held_out")} | counts
 
 
 def _counts(win=0, tie=0, loss=0):
@@ -268,10 +310,14 @@ def test_all_objectives_have_the_recorded_settings(files):
             assert setup.run.algorithm == contender.algorithm
     drift = matrix.set_up(plan.columns[0], plan.contenders[3]).hp.objective
     np.testing.assert_array_equal(drift.hidden, lpo.load(files / "inside.npz").hidden)
-    elsewhere = plan_of(files, OTHER, total_steps=4096).columns[0]
+    elsewhere = plan_of(files, OTHER, total_steps=(4096,)).columns[0]
     preset = registry.algorithm("ppo").preset(OTHER)
     assert elsewhere.settings == "the preset's" and elsewhere.run.total_steps == 4096
     assert elsewhere.run.config == preset.config and elsewhere.kind == "discrete"
+    phis = contenders.load([str(files / "inside.npz")])
+    sizes = dict(seeds=SEEDS, horizons=(1, 2), total_steps=(64, 4096))
+    columns = matrix.make_plan(phis, [ENV, OTHER], **sizes).columns
+    assert [column.run.total_steps for column in columns] == [64, 128, 4096, 8192]
 
 
 def test_files_say_what_they_are(tmp_path, files):
@@ -295,15 +341,19 @@ def test_files_say_what_they_are(tmp_path, files):
     ("changes", "message"),
     [
         (["--envs", "CartPole"], "unknown environment 'CartPole'; did you mean CartPole-v1?"),
-        (
-            ["--seed", "4"],
-            "was trained with seed 5: evaluate with fresh seeds, for example --seed 7",
-        ),
         (["--horizons", "0"], "a horizon is a positive multiple"),
         (["--total-steps", "31"], "total_steps = 31 is less than the 32 environment steps"),
         (["--horizons", "1", "1"], "the horizon 1.0 is given twice"),
         (["--episodes", "0"], "episodes must be at least 1"),
-        (["--seeds", "0"], "seeds must be at least 1"),
+        (["--seeds", "1"], "seeds must be at least 2"),
+        (
+            ["--total-steps", "64", "64"],
+            "--total-steps takes one number or one for each of 1 environments, got 2",
+        ),
+        (["--processes", "2"], "meta-evaluate runs in a single process"),
+        (["--coordinator", "localhost:1"], "meta-evaluate runs in a single process"),
+        (["--process-id", "0"], "meta-evaluate runs in a single process"),
+        (["--distributed"], "meta-evaluate runs in a single process"),
         (["--envz", "x"], "unknown option --envz; did you mean --envs"),
     ],
 )
@@ -323,7 +373,15 @@ def test_bad_command_lines_are_one_line(words, tmp_path, capsys, changes, messag
         (lambda path: drift_files.write(path, "mpo", {"hidden": 1.0}), "an objective of 'mpo'"),
         (lambda path: drift_files.write(path, "ppo", {"clip": 1.0}), "an objective of 'ppo'"),
         (lambda path: drift_files.write(path, "lpo", {"hidden": 1.0}), "no arrays"),
-        (lambda path: _saved(path, [ENV]), "its tasks a list with envs"),
+        (lambda path: _saved(path, [ENV]), "must be a list of objects"),
+        (lambda path: _saved(path, 3), "must be a list of objects"),
+        (lambda path: _saved(path, None), "must be a list of objects"),
+        (lambda path: _saved(path, [{"env": 3}]), "must name its env"),
+        (lambda path: _saved(path, [record(OTHER, total_steps="x")]), "must be a positive integer"),
+        (lambda path: _saved(path, [record(OTHER, total_steps=None)]), "got None"),
+        (lambda path: _saved(path, [record(total_steps=True)]), "must be a positive integer"),
+        (lambda path: _saved(path, [record(env_overrides=[1])]), "env_overrides must be an object"),
+        (lambda path: _saved(path, [], action_kind=["discrete"]), "discrete or continuous, got ['"),
         (lambda path: _saved(path, [record(hp={"lr": 1.0})]), "cannot be used: hp lacks the key"),
         (lambda path: _saved(path, [record(config=3)]), "cannot be used: config must be an object"),
     ],
@@ -338,8 +396,22 @@ def test_bad_files_are_one_line(tmp_path, capsys, write, message):
     assert not out.exists()
 
 
-def _saved(path, tasks):
-    lpo.save(path, random_drift(jax.random.key(0), hidden=2), {"tasks": tasks})
+def _saved(path, tasks, **more):
+    lpo.save(path, random_drift(jax.random.key(0), hidden=2), {"tasks": tasks, **more})
+
+
+def test_devices_are_made_before_jax_starts():
+    """In a new process, with warnings as errors: the environment is looked up after that."""
+    words = ["meta-evaluate", "pretrained/lpo-cartpole", "--envs", "CartPol", "--devices", "2"]
+    code = f"""
+import warnings
+warnings.simplefilter("error", RuntimeWarning)
+from jaxrl import cli
+code = cli.main({words!r})
+import jax
+print(code, jax.device_count())
+"""
+    assert run_python(code, env={"JAX_PLATFORMS": "cpu"}).stdout.split() == ["2", "2"]
 
 
 def test_a_file_given_twice_is_refused(files):
