@@ -30,17 +30,27 @@ COMMANDS = {
         "meta-train lpo --envs CartPole-v1 --total-steps 30000 --population 32 --generations 150"
         " --sigma 0.03 --lr-decay 0.985 --sigma-decay 0.998 --baseline-seeds 64"
     ),
+    "ta-lpo-cartpole": (
+        "meta-train ta-lpo --envs CartPole-v1 --total-steps 30000 --population 32 --generations 150"
+        " --sigma 0.03 --lr-decay 0.985 --sigma-decay 0.998 --baseline-seeds 64"
+    ),
+    # Begun with 100 generations and stopped; how many there are changes none of them.
+    "lpo-spaceinvaders": (
+        "meta-train lpo --envs SpaceInvaders-MinAtar --total-steps 50000 --population 16"
+        " --generations 40 --sigma 0.03 --lr 0.015 --lr-decay 0.98 --set config.num-envs=16"
+        " --baseline-seeds 32 --checkpoint-every 5"
+    ),
 }
 # What a run folder leaves that is worth keeping here.
-KEPT = ("metrics.jsonl", "references.json", "summary.json", "curve.png")
+KEPT = ("metrics.jsonl", "references.json", "summary.json", "curve.png", "drift.png")
 SEEDS, FRESH_KEY = 64, 10_000
 # Whole episodes of a final policy where a drift does not say what its fitness was, and of the
 # random policy.
 EPISODES, RANDOM_EPISODES = 16, 256
 MATRIX = (
-    "meta-evaluate {phis} --envs CartPole-v1 SpaceInvaders-MinAtar Acrobot-v1 Catch-bsuite"
-    " Breakout-MinAtar Pendulum-v1 --total-steps 30000 50000 50000 30000 50000 50000"
-    " --horizons 1 4 --seeds 16 --episodes 64"
+    "meta-evaluate {phis} --envs CartPole-v1 SpaceInvaders-MinAtar Acrobot-v1 Breakout-MinAtar"
+    " Catch-bsuite --total-steps 30000 50000 50000 50000 30000 --horizons 1 3 --seeds 16"
+    " --episodes 32"
 )
 
 
