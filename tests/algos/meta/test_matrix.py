@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import runpy
 import shutil
 
 import jax
@@ -14,15 +15,16 @@ import pytest
 from jaxrl import cli, driver, registry
 from jaxrl.algorithm import train
 from jaxrl.algos.meta import contenders, matrix, matrix_plot, matrix_report
-from jaxrl.algos.meta.evaluate_command import run_plan
+from jaxrl.algos.meta.evaluate_command import evaluate_options, run_plan
 from jaxrl.algos.on_policy import dpo, drift_files, lpo, ta_lpo
 from jaxrl.algos.on_policy.learnt import random_drift
 from jaxrl.algos.on_policy.objectives import DPOParameters
 from jaxrl.config import ConfigError, RunConfig, encode
 from jaxrl.evaluation import evaluate, random_act
 from jaxrl.networks import NetworkConfig
+from jaxrl.options import parse
 from jaxrl.run_folder import RunFolderError
-from tests.processes import run_python
+from tests.processes import ROOT, run_python
 
 ENV, OTHER = "Probe-Continuous-v1", "CartPole-v1"
 STEPS, EPISODES, SEEDS = 64, 6, 3
@@ -436,3 +438,15 @@ def test_recorded_settings_survive_json():
     assert run is not None and encode(run.config) == task["config"]
     assert (run.algorithm, run.total_steps, run.hp.objective.clip) == ("ppo", STEPS, 0.2)
     assert contenders.settings_of(contender, OTHER) is None
+
+
+def test_the_experiments_matrix_and_what_diverged():
+    """A seed that diverged counts with the random policy's return; every ENV has its budget."""
+    script = runpy.run_path(str(ROOT / "experiments" / "meta_training" / "run.py"))
+    found = script["summary"](np.array([4.0, 4.0, np.nan, 4.0]), 2.0)
+    assert (found["mean"], found["diverged"]) == (3.5, 1)
+    assert found["seeds"] == [4.0, 4.0, None, 4.0]
+    assert 2.0 <= found["interval_95"][0] < 3.5 < found["interval_95"][1] == 4.0
+    words = script["MATRIX"].format(phis="phi.npz").split()[1:]
+    options = parse(evaluate_options(), words, "jaxrl meta-evaluate", "")
+    assert dict(zip(options.envs, options.total_steps, strict=True))["CartPole-v1"] == 30_000
