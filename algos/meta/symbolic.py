@@ -264,4 +264,7 @@ def _number(half: HalfFit) -> str:
 
 
 def _percent(found: Residual) -> str:
-    return f"{100 * found.unexplained:.3g}%" if math.isfinite(found.unexplained) else "-"
+    if not math.isfinite(found.unexplained):
+        return "-"
+    # Where a drift is next to nothing, any other is many times its variance away.
+    return f"{100 * found.unexplained:.3g}%" if found.unexplained < 10 else "over 1000%"

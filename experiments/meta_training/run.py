@@ -47,11 +47,17 @@ SEEDS, FRESH_KEY = 64, 10_000
 # Whole episodes of a final policy where a drift does not say what its fitness was, and of the
 # random policy.
 EPISODES, RANDOM_EPISODES = 16, 256
-MATRIX = (
-    "meta-evaluate {phis} --envs CartPole-v1 SpaceInvaders-MinAtar Acrobot-v1 Breakout-MinAtar"
-    " Catch-bsuite --total-steps 30000 50000 50000 50000 30000 --horizons 1 3 --seeds 16"
-    " --episodes 32"
-)
+MATRICES = {
+    "matrix": (
+        "meta-evaluate {phis} --envs CartPole-v1 SpaceInvaders-MinAtar Acrobot-v1 Breakout-MinAtar"
+        " Catch-bsuite --total-steps 30000 50000 50000 50000 30000 --horizons 1 --seeds 16"
+        " --episodes 32"
+    ),
+    "horizons": (
+        "meta-evaluate {phis} --envs CartPole-v1 Acrobot-v1 Catch-bsuite"
+        " --total-steps 30000 50000 30000 --horizons 4 --seeds 16 --episodes 32"
+    ),
+}
 
 
 def train() -> None:
@@ -143,13 +149,13 @@ def _scores(run: Any, kind: str, episodes: int) -> np.ndarray:
 
 
 def matrix() -> None:
-    """The meta-generalisation matrix of every shipped drift."""
+    """The meta-generalisation matrix of every shipped drift, and longer horizons."""
     from jaxrl.algos.on_policy import pretrained
 
     phis = " ".join(f"pretrained/{name}" for name in pretrained.names())
-    words = shlex.split(MATRIX.format(phis=phis))
-    out = ["--out", str(RESULTS / "matrix")]
-    subprocess.run([sys.executable, "-m", "jaxrl", *words, *out], check=True)
+    for name, words in MATRICES.items():
+        command = [*shlex.split(words.format(phis=phis)), "--out", str(RESULTS / name)]
+        subprocess.run([sys.executable, "-m", "jaxrl", *command], check=True)
 
 
 def main() -> None:

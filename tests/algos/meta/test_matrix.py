@@ -447,6 +447,7 @@ def test_the_experiments_matrix_and_what_diverged():
     assert (found["mean"], found["diverged"]) == (3.5, 1)
     assert found["seeds"] == [4.0, 4.0, None, 4.0]
     assert 2.0 <= found["interval_95"][0] < 3.5 < found["interval_95"][1] == 4.0
-    words = script["MATRIX"].format(phis="phi.npz").split()[1:]
-    options = parse(evaluate_options(), words, "jaxrl meta-evaluate", "")
-    assert dict(zip(options.envs, options.total_steps, strict=True))["CartPole-v1"] == 30_000
+    for command in script["MATRICES"].values():
+        words = command.format(phis="phi.npz").split()[1:]
+        options = parse(evaluate_options(), words, "jaxrl meta-evaluate", "")
+        assert dict(zip(options.envs, options.total_steps, strict=True))["CartPole-v1"] == 30_000
