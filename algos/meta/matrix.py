@@ -138,15 +138,9 @@ def make_plan(
     Raises:
         ValueError: in one line; nothing was compiled.
     """
-    if not contenders or not envs or not horizons:
-        raise ConfigError("a matrix needs objectives, environments and horizons")
-    for name, values in (("environment", envs), ("horizon", horizons)):
-        for value in values:
-            if list(values).count(value) > 1:
-                raise ConfigError(f"the {name} {value} is given twice")
-    for multiple in horizons:
-        if not (np.isfinite(multiple) and multiple > 0):
-            raise ConfigError(f"a horizon is a positive multiple of the budget, got {multiple}")
+    if not contenders:
+        raise ConfigError("a matrix needs an objective")
+    _check_columns(envs, horizons)
     if seeds < MIN_SEEDS:
         raise ConfigError(f"seeds must be at least {MIN_SEEDS}: an interval is over seeds")
     if episodes < 1:
@@ -178,6 +172,19 @@ def make_plan(
         for contender in everybody:
             set_up(column, contender)
     return plan
+
+
+def _check_columns(envs: Sequence[str], horizons: Sequence[float]) -> None:
+    """Raises ConfigError for columns that are missing, given twice or of no budget."""
+    if not envs or not horizons:
+        raise ConfigError("a matrix needs environments and horizons")
+    for name, values in (("environment", envs), ("horizon", horizons)):
+        for value in values:
+            if list(values).count(value) > 1:
+                raise ConfigError(f"the {name} {value} is given twice")
+    for multiple in horizons:
+        if not (np.isfinite(multiple) and multiple > 0):
+            raise ConfigError(f"a horizon is a positive multiple of the budget, got {multiple}")
 
 
 def set_up(column: Column, contender: Contender) -> driver.Setup:

@@ -9,6 +9,7 @@ phi.npz of these runs.
 """
 
 import argparse
+import os
 import shlex
 import shutil
 import subprocess
@@ -154,7 +155,7 @@ def matrix() -> None:
 
     phis = " ".join(f"pretrained/{name}" for name in pretrained.names())
     for name, words in MATRICES.items():
-        command = [*shlex.split(words.format(phis=phis)), "--out", str(RESULTS / name)]
+        command = [*shlex.split(words.format(phis=phis)), "--out", os.path.relpath(RESULTS / name)]
         subprocess.run([sys.executable, "-m", "jaxrl", *command], check=True)
 
 
