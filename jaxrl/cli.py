@@ -235,9 +235,10 @@ def _meta_resume(args: list[str], options: Any) -> int:
     if options.tensorboard or options.wandb or options.on_nonfinite is not None:
         raise UsageError("--tensorboard, --wandb and --on-nonfinite are not for a meta-training")
     command = registry.module(_META)
+    meta_resume = registry.load("jaxrl.algos.meta.run:meta_resume")
 
     def begin(shown: Any) -> int:
-        result = command.resume(options.run, options.generations, shown)
+        result = meta_resume(options.run, options.generations, shown)
         if not _is_leader():
             return 0
         if result is None:

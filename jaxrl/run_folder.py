@@ -19,7 +19,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +123,20 @@ def is_empty(folder: Path, first: str) -> bool:
 def clear(folder: Path) -> None:
     """Makes `folder`, or removes what an earlier run wrote into it and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
-    # The configuration goes last: a removal that is interrupted still leaves a run folder.
-    for name in reversed(_OURS):
+    remove(folder, [name for name in _OURS if name != _LOCK])
+
+
+def remove(folder: Path, names: Sequence[str]) -> None:
+    """Removes files and folders of these names, the first of them last.
+
+    The first is what makes `folder` what it is, so that a removal that is interrupted leaves a
+    folder that can still be told from somebody else's.
+    """
+    for name in reversed(names):
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif name != _LOCK:
+        else:
             path.unlink(missing_ok=True)
 
 

@@ -11,7 +11,7 @@ from jaxrl import hosts, registry
 from jaxrl.algorithm import LearntObjective
 from jaxrl.algos.meta.config import MetaConfig
 from jaxrl.algos.meta.programs import choose_group, set_up
-from jaxrl.algos.meta.run import MetaResult, meta_resume, meta_train
+from jaxrl.algos.meta.run import MetaResult, meta_train
 from jaxrl.algos.meta.strategies import CMA_ES, OPEN_ES, RANKS, SNES, Z_SCORE, Evolution
 from jaxrl.algos.meta.tasks import AUC, check_action_kinds, make_task
 from jaxrl.algos.on_policy import drift_files
@@ -251,14 +251,8 @@ def begin(config: MetaConfig, folder: Path, options: Any, shown: Options) -> Met
     """Checks the folder, chooses the group and trains."""
     from jaxrl import run_folder
 
-    set_up(config)
     hosts.on_leader(lambda: run_folder.check_free(folder, options.overwrite))
     return meta_train(fit(config, options), folder, options.overwrite, shown)
-
-
-def resume(folder: Path, generations: int | None, shown: Options) -> MetaResult | None:
-    """Goes on; see `meta_resume`."""
-    return meta_resume(folder, generations, shown)
 
 
 def report(result: MetaResult) -> None:

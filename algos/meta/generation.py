@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import struct
 from jax.sharding import Mesh
 
@@ -82,8 +83,8 @@ def make_generation(
             "returns": jnp.nanmean(scores, axis=(1, 2)),
             "failed": jnp.sum(~jnp.isfinite(fitness), dtype=jnp.int32),
             "sigma": strategy.sigma(asked),
-            "weight_norm": _norm(after),
-            "step_norm": _norm(jax.tree.map(jnp.subtract, after, before)),
+            "weight_norm": optax.tree.norm(after),
+            "step_norm": optax.tree.norm(jax.tree.map(jnp.subtract, after, before)),
         }
         done = state.replace(strategy=told, key=key, generation=state.generation + 1)
         return strong(done), metrics
@@ -98,8 +99,3 @@ def normalised(scores: jax.Array, random: jax.Array, baseline: jax.Array) -> jax
     """
     scale = (baseline - random)[:, None, None]
     return jnp.mean((scores - random[:, None, None]) / scale, axis=(0, 2))
-
-
-def _norm(tree: Any) -> jax.Array:
-    squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)]
-    return jnp.sqrt(jnp.sum(jnp.stack(squares)))

@@ -14,7 +14,6 @@ matrix.json, .md   the result as far as it is finished, and matrix.png and drift
 
 import dataclasses
 import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -228,13 +227,7 @@ def start(plan: Plan, folder: Path, overwrite: bool) -> None:
     With `overwrite` what an earlier matrix left is removed, and nothing else.
     """
     if overwrite:
-        # The plan goes last: a removal that is interrupted still leaves a matrix folder.
-        for name in reversed(_OURS):
-            path = folder / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        run_folder.remove(folder, _OURS)
     (folder / CELLS).mkdir(parents=True, exist_ok=True)
     if not (folder / PLAN).exists():
         write_json(folder / PLAN, plan.to_json())

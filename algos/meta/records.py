@@ -82,7 +82,7 @@ class Log:
             "fitness_std": float(good.std()) if len(good) else nan,
             "fitness_best": float(good.max()) if len(good) else nan,
             "fitness_worst": float(good.min()) if len(good) else nan,
-            **{name: int(metrics[name]) for name in ("failed",)},
+            "failed": int(metrics["failed"]),
             **{name: float(metrics[name]) for name in ("sigma", "weight_norm", "step_norm")},
         }
         for env, value in zip(self._config.environments, metrics["returns"], strict=True):

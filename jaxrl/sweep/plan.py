@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -156,13 +155,7 @@ def start(plan: Plan, folder: Path, overwrite: bool) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if overwrite:
-        # The manifest goes last: a removal that is interrupted still leaves a sweep folder.
-        for name in reversed(_OURS):
-            path = folder / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        run_folder.remove(folder, _OURS)
     (folder / POINTS).mkdir(exist_ok=True)
     if not (folder / MANIFEST).exists():
         write_json(folder / MANIFEST, plan.to_json())
