@@ -1,0 +1,1 @@
+"""Crafter-OO: Crafter, exact, object-oriented and fast."""

@@ -1,0 +1,84 @@
+"""What the player sees: the cells around it, each with its material and what stands on it."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo.rules import Rules
+from jaxrl.envs.crafter_oo.state import WorldState, material_at
+
+VIEW = (9, 9)  # units of the picture; the lower two rows show the inventory
+GRID = (9, 7)  # cells of the map that are seen, the player in the middle
+
+# What can stand on a cell, as it looks.
+ENTITIES = (
+    "none",
+    "player-left",
+    "player-right",
+    "player-up",
+    "player-down",
+    "player-sleep",
+    "cow",
+    "zombie",
+    "skeleton",
+    "arrow-left",
+    "arrow-right",
+    "arrow-up",
+    "arrow-down",
+    "plant",
+    "plant-ripe",
+)
+
+
+class LocalView(NamedTuple):
+    """The cells around the player.
+
+    Attributes:
+        materials: uint8 [9, 7], index into `MATERIALS`; 0 outside the map.
+        entities: uint8 [9, 7], index into `ENTITIES`.
+    """
+
+    materials: jax.Array
+    entities: jax.Array
+
+
+def entity_of_objects(state: WorldState, rules: Rules) -> jax.Array:
+    """How each object looks: uint8 [N], index into `ENTITIES`, 0 for an empty slot."""
+    objects = state.objects
+    first = jnp.asarray(
+        [
+            0,
+            *(
+                ENTITIES.index(name)
+                for name in ("cow", "zombie", "skeleton", "arrow-left", "plant")
+            ),
+        ],
+        jnp.uint8,
+    )
+    ripe = (objects.kind == c.kind("plant")) & (objects.counter > rules.creatures.plant_ripe)
+    return first[objects.kind] + objects.facing + ripe.astype(jnp.uint8)
+
+
+def entity_of_player(state: WorldState) -> jax.Array:
+    """How the player looks: uint8 [], index into `ENTITIES`."""
+    awake = jnp.uint8(ENTITIES.index("player-left")) + state.player.facing
+    return jnp.where(state.player.sleeping, jnp.uint8(ENTITIES.index("player-sleep")), awake)
+
+
+def local_view(state: WorldState, rules: Rules) -> LocalView:
+    """The cells around the player and what stands on them."""
+    player, objects = state.player, state.objects
+    left = player.x - jnp.int16(GRID[0] // 2)
+    top = player.y - jnp.int16(GRID[1] // 2)
+    xs = left + jnp.arange(GRID[0], dtype=jnp.int16)
+    ys = top + jnp.arange(GRID[1], dtype=jnp.int16)
+    x, y = jnp.broadcast_to(xs[:, None], GRID), jnp.broadcast_to(ys[None, :], GRID)
+    here = (objects.x == x[..., None]) & (objects.y == y[..., None])
+    looks = entity_of_objects(state, rules)
+    entities = jnp.max(jnp.where(here, looks, jnp.uint8(0)), axis=-1)
+    centre = (GRID[0] // 2, GRID[1] // 2)
+    return LocalView(
+        material_at(state.materials, x, y), entities.at[centre].set(entity_of_player(state))
+    )
