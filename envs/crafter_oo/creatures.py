@@ -18,10 +18,11 @@ from jaxrl.envs.crafter_oo.draws import Draws, ObjectDraws
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import (
     Objects,
+    Population,
     WorldState,
-    add_object,
     chunk_of,
     material_at,
+    new_object,
     offsets,
     open_chunks,
 )
@@ -508,14 +509,15 @@ def _enter_chunks(state: WorldState, acting: Acting, deed: Deed) -> WorldState:
 def _shoot(state: WorldState, acting: Acting, shoots: jax.Array) -> WorldState:
     """Adds the arrows that were shot, in the order of who shot them; a loop, for it is rare."""
 
-    def body(carry: tuple[WorldState, jax.Array]) -> tuple[WorldState, jax.Array]:
-        state, shot = carry
+    def body(carry: tuple[Population, jax.Array]) -> tuple[Population, jax.Array]:
+        population, shot = carry
         index = jnp.argmax(shot)
-        kind, health = jnp.uint8(c.kind("arrow")), jnp.int8(0)
         x, y = acting.second_x[index], acting.second_y[index]
-        facing = acting.shot_facing[index]
-        state = add_object(state, jnp.any(shot), kind, x, y, health, facing)
-        return state, shot & (jnp.arange(shot.size) != index)
+        arrow = new_object(c.kind("arrow"), x, y, jnp.int8(0), acting.shot_facing[index])
+        population = population.add(jnp.any(shot), arrow)
+        return population, shot & (jnp.arange(shot.size) != index)
 
-    state, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), body, (state, shoots))
-    return state
+    population, _ = jax.lax.while_loop(
+        lambda carry: jnp.any(carry[1]), body, (Population.of(state), shoots)
+    )
+    return population.put(state)

@@ -13,10 +13,11 @@ from jaxrl.envs.crafter_oo.rules import Creatures, Life, Rules
 from jaxrl.envs.crafter_oo.state import (
     Objects,
     Player,
+    Population,
     WorldState,
-    add_object,
     chunk_of,
     material_at,
+    new_object,
     offsets,
     open_chunks,
 )
@@ -75,8 +76,8 @@ def update_player(
     state = state.replace(
         player=player, objects=objects, materials=_write(state.materials, target, material)
     )
-    kind, health = jnp.uint8(c.kind("plant")), rules.life.sapling_health
-    state = add_object(state, plants, kind, target.x, target.y, health, jnp.uint8(0))
+    sapling = new_object(c.kind("plant"), target.x, target.y, rules.life.sapling_health)
+    state = Population.of(state).add(plants, sapling).put(state)
     entered = jnp.stack(
         [
             chunk_of(player.x, player.y, state.area),
