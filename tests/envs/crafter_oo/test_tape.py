@@ -12,7 +12,13 @@ from opensimplex import internals
 
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.reference import snapshot
-from jaxrl.envs.crafter_oo.tape import Recorder, StepTape, no_rendering, permutation_of, record_world
+from jaxrl.envs.crafter_oo.tape import (
+    Recorder,
+    StepTape,
+    no_rendering,
+    permutation_of,
+    record_world,
+)
 
 
 @pytest.fixture(scope="module")
