@@ -49,7 +49,8 @@ def _balance(state: WorldState, draws: BalanceDraws, rules: Rules) -> WorldState
     chunks = _by_chunk(state.materials)
     comes, goes = _events(state, chunks, draws, rules)
     # The rank of each (chunk, creature) in the order in which they are taken.
-    order = jnp.reshape(state.chunk_order, -1)[:, None] * _NUM + jnp.arange(_NUM, dtype=jnp.int16)
+    order = jnp.reshape(state.chunk_order, -1)[:, None] * _NUM
+    order = order + jnp.arange(_NUM, dtype=jnp.int16)[None, :]
     last = jnp.int16(jnp.iinfo(jnp.int16).max)
     waiting = jnp.where(comes | goes, order, last)
 
@@ -90,19 +91,23 @@ def _events(
     """In which chunks which creature comes, and goes: bool [C, 3] each."""
     rule, objects = rules.balance, state.objects
     numbers = jnp.arange(chunks.shape[0], dtype=jnp.int16)
-    inside = chunk_of(objects.x, objects.y, state.area) == numbers[:, None]
+    inside = chunk_of(objects.x, objects.y, state.area)[None, :] == numbers[:, None]
     kinds = [objects.kind == c.kind(name) for name in _BALANCED]
-    count = jnp.stack([jnp.sum(inside & kind, axis=1, dtype=jnp.int16) for kind in kinds], axis=1)
+    count = jnp.stack(
+        [jnp.sum(inside & kind[None, :], axis=1, dtype=jnp.int16) for kind in kinds], axis=1
+    )
     space = jnp.stack(
         [jnp.sum(chunks == rule.material[i], axis=(1, 2), dtype=jnp.int16) for i in range(_NUM)],
         axis=1,
     )
     low = (rule.low + rule.low_light * state.daylight).astype(jnp.int16)
-    low = jnp.where(space < rule.space, jnp.int16(0), low)
-    high = (rule.high + rule.high_light * state.daylight).astype(jnp.int16)
+    low = jnp.where(space < rule.space[None, :], jnp.int16(0), low[None, :])
+    high = (rule.high + rule.high_light * state.daylight).astype(jnp.int16)[None, :]
     exists = jnp.reshape(state.chunk_order, -1)[:, None] >= 0
-    comes = exists & (count < low) & (draws.event < rule.spawn_probability)
-    goes = exists & ~(count < low) & (count > high) & (draws.event < rule.despawn_probability)
+    comes = exists & (count < low) & (draws.event < rule.spawn_probability[None, :])
+    goes = (
+        exists & ~(count < low) & (count > high) & (draws.event < rule.despawn_probability[None, :])
+    )
     return comes, goes
 
 

@@ -263,13 +263,13 @@ def _any_after(cells: jax.Array, wanted: jax.Array) -> jax.Array:
 
 def _struck_before(struck: jax.Array, cells: jax.Array) -> jax.Array:
     """How many arrows before each object hit its cell: int32 [K]."""
-    same = (struck[:, None] == cells[None, :]) & _order(cells.size) & (cells >= 0)
+    same = (struck[:, None] == cells[None, :]) & _order(cells.size) & (cells >= 0)[None, :]
     return jnp.sum(same, axis=0, dtype=jnp.int32)
 
 
 def _struck_after(struck: jax.Array, cells: jax.Array) -> jax.Array:
     """How many arrows after each object hit the cell where it is by then: int32 [K]."""
-    same = (struck[:, None] == cells[None, :]) & _order(cells.size).T & (cells >= 0)
+    same = (struck[:, None] == cells[None, :]) & _order(cells.size).T & (cells >= 0)[None, :]
     return jnp.sum(same, axis=0, dtype=jnp.int32)
 
 
@@ -325,7 +325,10 @@ def intend(
     follow_x, follow_y = _toward(dx, dy, draws.axis < rule.skeleton_long_axis_probability)
     turn_x = jnp.where(aims, aim_x, jnp.where(follows, follow_x, random_x))
     turn_y = jnp.where(aims, aim_y, jnp.where(follows, follow_y, random_y))
-    aim = jnp.where(aim_x != 0, (aim_x > 0), 2 + (aim_y > 0)).astype(jnp.uint8)
+    aim = jnp.where(
+        aim_x != 0, jnp.where(aim_x > 0, c.RIGHT, c.LEFT), jnp.where(aim_y > 0, c.DOWN, c.UP)
+    )
+    aim = aim.astype(jnp.uint8)
     loaded = objects.counter <= 1  # one is taken off before it shoots
 
     first_x, first_y = objects.x + step_x, objects.y + step_y
@@ -394,7 +397,7 @@ def update_objects(
     objects = jax.tree.map(lambda old, new: old.at[slots].set(new, mode="drop"), objects, nearby)
     strikes = jnp.sum(outcome.struck == _code(player.x, player.y, state.area), dtype=jnp.int16)
     loss = effects.bite + strikes * rules.creatures.arrow_damage
-    health = jnp.maximum(player.health - loss, 0).astype(jnp.int8)
+    health = jnp.maximum(player.health.astype(jnp.int16) - loss, 0).astype(jnp.int8)
     items = jnp.where(jnp.arange(len(c.ITEMS), dtype=jnp.int8) == 0, health, player.items)
     missed = jnp.sum(relevant, dtype=jnp.int32) > near
     state = state.replace(
