@@ -13,7 +13,10 @@ Actions = Iterator[int]
 
 WALKABLE = {"grass", "sand", "path"}
 MOVES = {(-1, 0): "move_left", (1, 0): "move_right", (0, -1): "move_up", (0, 1): "move_down"}
-DEFENDS = 0.85  # how often it hits back
+_AROUND = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+SOLID = ("stone", "coal", "iron", "diamond", "tree", "table", "furnace", "water")
+DEFENDS = 0.9  # how often it hits back
+CAREFUL = 0.8  # in how many episodes it looks for a shelter before it sleeps
 
 
 def scripted_policy(env: Any, rng: np.random.RandomState) -> Actions:
@@ -29,12 +32,13 @@ class Player:
         self.env, self.rng = env, rng
         self.world, self.player = env._world, env._player
         self.plant: Cell | None = None
+        self.careful = rng.uniform() < CAREFUL
 
     def play(self) -> Actions:
         """All goals in turn, each given up after a while; then sleep, then lava."""
         yield from self.plant_sapling()
         yield from self.gather("tree", "wood", 9)
-        yield from self.build("place_table", "table")
+        yield from self.build("place_table")
         yield from self.make("make_wood_pickaxe", "table")
         yield from self.make("make_wood_sword", "table")
         yield from self.gather("stone", "stone", 3)
@@ -45,10 +49,9 @@ class Player:
         yield from self.gather("coal", "coal", 2)
         yield from self.gather("iron", "iron", 2)
         yield from self.gather("stone", "stone", 5)
-        yield from self.visit("table")
-        yield from self.build("place_furnace", "furnace")
-        yield from self.make("make_iron_pickaxe", "furnace")
-        yield from self.make("make_iron_sword", "furnace")
+        yield from self.build("place_furnace", "table")
+        yield from self.make("make_iron_pickaxe", "table", "furnace")
+        yield from self.make("make_iron_sword", "table", "furnace")
         yield from self.gather("diamond", "diamond", 1)
         yield from self.hunt("Skeleton", "defeat_skeleton")
         yield from self.live_on()
@@ -118,9 +121,15 @@ class Player:
 
     def approach(self, targets: list[Cell]) -> str | None:
         """The next action on the way to hitting one of these cells; None if there is no way."""
-        wanted = set(targets)
-        if self.ahead in wanted:
+        if self.ahead in targets:
             return "do"
+        return self._route(set(targets), beside=True)
+
+    def go_to(self, target: Cell) -> str | None:
+        """The next action on the way into a cell."""
+        return self._route({target}, beside=False)
+
+    def _route(self, wanted: set[Cell], beside: bool) -> str | None:
         start, seen = self.pos, set()
         queue: list[tuple[int, Cell, Cell | None]] = [(0, start, None)]
         while queue:
@@ -128,13 +137,15 @@ class Player:
             if cell in seen:
                 continue
             seen.add(cell)
+            if not beside and cell in wanted and first is not None:
+                return self._enter(first)
             for step in MOVES:
-                beside = self._beside(cell, step)
-                if beside in wanted:
-                    return self._enter(step if first is None else first)
-                price = 1 if self.is_free(beside) else 4 if self._can_dig(beside) else None
-                if price and beside not in seen:
-                    heapq.heappush(queue, (cost + price, beside, step if first is None else first))
+                after, way = self._beside(cell, step), step if first is None else first
+                if beside and after in wanted:
+                    return self._enter(way)
+                price = 1 if self.is_free(after) else 4 if self._can_dig(after) else None
+                if price and after not in seen:
+                    heapq.heappush(queue, (cost + price, after, way))
         return None
 
     def _can_dig(self, cell: Cell) -> bool:
@@ -165,30 +176,47 @@ class Player:
         """Collects a material until it has that many."""
         yield from self.care()
         yield from self.until(
-            lambda: self.has(item) >= amount, lambda: self.approach(self.cells(material)), 120
+            lambda: self.has(item) >= amount, lambda: self.approach(self.spare(material)), 120
         )
 
-    def visit(self, material: str) -> Actions:
-        """Walks up to a material."""
+    def spare(self, material: str) -> list[Cell]:
+        """The cells of a material that do not guard the plant."""
+        cells = self.cells(material)
+        if self.plant is None:
+            return cells
+        return [cell for cell in cells if abs(cell[0] - self.plant[0]) + abs(cell[1] - self.plant[1]) > 1]
+
+    def is_near(self, cell: Cell, *materials: str) -> bool:
+        """Whether all these materials are within a step of a cell, diagonals included."""
+        (x, y), seen = cell, self.world._mat_map
+        around = seen[max(x - 1, 0) : x + 2, max(y - 1, 0) : y + 2]
+        return all((around == c.material(name)).any() for name in materials)
+
+    def visit(self, *materials: str) -> Actions:
+        """Walks to where all these materials are near."""
+        first = [(x + dx, y + dy) for x, y in self.cells(materials[0]) for dx, dy in _AROUND]
+        good = {cell for cell in first if self.is_free(cell) and self.is_near(cell, *materials)}
         yield from self.until(
-            lambda: self.approach(self.cells(material)) in (None, "do"),
-            lambda: self.approach(self.cells(material)),
-            80,
+            lambda: self.is_near(self.pos, *materials),
+            lambda: self._route(good, beside=False) if good else None,
+            80 if good else 0,
         )
 
-    def make(self, name: str, beside: str) -> Actions:
-        """Makes a tool beside a table or furnace, if it can."""
-        yield from self.visit(beside)
-        for _ in range(2):
-            yield from self.act(name)
+    def make(self, name: str, *beside: str) -> Actions:
+        """Makes a tool where a table, and a furnace, are near, if it can."""
+        for _ in range(3):
+            yield from self.visit(*beside)
+            if not self.has(name[len("make_") :]):
+                yield from self.act(name)
 
-    def build(self, name: str, thing: str) -> Actions:
-        """Places a table or furnace ahead, if there is room."""
+    def build(self, name: str, *beside: str) -> Actions:
+        """Places a table or furnace ahead, where there is room, near something else."""
         before = self.player.achievements[name]
-        for _ in range(12):
+        for _ in range(30):
             if self.player.achievements[name] > before:
                 return
-            if self.is_free(self.ahead):
+            yield from self.visit(*beside) if beside else ()
+            if self.is_free(self.ahead) and self.is_near(self.pos, *beside):
                 yield from self.act(name)
             else:
                 yield from self.wander()
@@ -202,7 +230,11 @@ class Player:
                 yield from self.act("do")
             else:
                 yield from self.wander()
-        yield from self.until(lambda: self.pos == self.niche_entry(), self.way_to_niche, 60)
+        entry = self.niche_entry()
+        if entry is not None:
+            below = entry[0], entry[1] + 1
+            yield from self.until(lambda: self.pos == below, lambda: self.go_to(below), 60)
+            yield from self.act("move_up")
         for _ in range(20):
             material, obj = self.world[self.ahead]
             if self.has("sapling") and material == "grass" and obj is None:
@@ -227,27 +259,14 @@ class Player:
                     return x, y + 1
         return None
 
-    def way_to_niche(self) -> str | None:
-        """The way to the cell below the niche's entry, then up."""
-        entry = self.niche_entry()
-        if entry is None or self.pos == (entry[0], entry[1] + 1):
-            return "move_up"
-        if self.ahead == entry and self.is_free(entry):
-            return MOVES[self._difference(self.pos, entry)]
-        return self.approach([(entry[0], entry[1])])
-
-    @staticmethod
-    def _difference(a: Cell, b: Cell) -> Cell:
-        return b[0] - a[0], b[1] - a[1]
-
     def fence_plant(self) -> Actions:
         """Closes the niche: a stone between the plant and the way to it."""
         if self.plant is None or not self.has("stone"):
             return
         entry = self.plant[0], self.plant[1] + 1
         below = entry[0], entry[1] + 1
-        yield from self.until(lambda: self.pos == entry, lambda: self.approach([self.plant]), 60)
-        for name in ("move_down", "move_down", "move_up"):
+        yield from self.until(lambda: self.pos == below, lambda: self.go_to(below), 60)
+        for name in ("move_down", "move_up"):
             yield from self.act(name)
         if self.pos == below and self.ahead == entry:
             yield from self.act("place_stone")
@@ -269,15 +288,56 @@ class Player:
             )
         if self.has("food") < 5:
             yield from self.hunt("Cow", "eat_cow")
-        if self.has("energy") < 4:
+        dark = self.world.daylight < 0.5 and self.careful
+        if self.has("energy") < 4 or self.has("health") < 5 or (dark and self.has("energy") < 9):
             yield from self.rest()
 
+    def shelter(self) -> tuple[Cell, Cell] | None:
+        """A free cell beside rock, and the direction in which to dig two cells deep."""
+        solid = np.isin(self.world._mat_map, [c.material(name) for name in SOLID])
+        stone = self.world._mat_map == c.material("stone")
+        width, height = stone.shape
+        x, y = self.pos
+        near = sorted(
+            ((x + dx, y + dy) for dx in range(-15, 16) for dy in range(-15, 16)),
+            key=lambda cell: abs(cell[0] - x) + abs(cell[1] - y),
+        )
+        for cell in near:
+            for step in MOVES:
+                side = step[1], step[0]
+                one, two, three = (
+                    (cell[0] + n * step[0], cell[1] + n * step[1]) for n in (1, 2, 3)
+                )
+                if not (1 <= three[0] < width - 1 and 1 <= three[1] < height - 1):
+                    continue
+                walls = [three, *(self._beside(one, side), self._beside(two, side))]
+                walls += [(2 * a[0] - b[0], 2 * a[1] - b[1]) for a, b in zip((one, two), walls[1:])]
+                if self.is_free(cell) and stone[one] and stone[two] and all(solid[w] for w in walls):
+                    return cell, step
+        return None
+
+    def hide(self) -> Actions:
+        """Digs itself in: two cells deep, one back, and a stone in front."""
+        found = self.shelter() if self.has("wood_pickaxe") else None
+        if found is None:
+            return
+        cell, step = found
+        back = MOVES[-step[0], -step[1]]
+        yield from self.until(lambda: self.pos == cell, lambda: self.go_to(cell), 40)
+        if self.pos == cell:
+            for name in (*(MOVES[step], "do", MOVES[step]), *("do", MOVES[step], back)):
+                yield from self.act(name)
+            yield from self.act("place_stone")
+
     def rest(self) -> Actions:
-        """Sleeps until it wakes up."""
+        """Sleeps until it wakes up, in a shelter if it is careful, and stays until it is well."""
+        if self.careful:
+            yield from self.hide()
         for _ in range(150):
             yield from self.act("sleep")
-            if not self.player.sleeping:
-                return
+            if not self.player.sleeping and self.has("energy") >= 9:
+                break
+        yield from self.until(lambda: self.has("health") >= 6, lambda: "noop", 50)
 
     def live_on(self) -> Actions:
         """Stays around until the plant is ripe, through a night; most of it asleep."""
@@ -328,9 +388,8 @@ def prepare(env: Any, rng: np.random.RandomState) -> None:
         if obj is not player and np.abs(obj.pos - player.pos).max() <= 12:
             world.remove(obj)
     put("grass", range(-12, 13), range(-12, 13))
-    put("tree", range(-8, -3), range(-6, -4))
-    put("tree", range(-9, -8), range(-6, 0))
-    put("stone", range(-1, 2), range(-6, -3))
+    put("tree", range(2, 4), range(-8, -2))
+    put("water", range(-1, 2), range(-6, -3))
     put("grass", range(0, 1), range(-5, -3))
     put("stone", range(4, 12), range(-8, -2))
     for material, dx, dy in (
@@ -339,7 +398,7 @@ def prepare(env: Any, rng: np.random.RandomState) -> None:
         *(("diamond", 9, -5), ("diamond", 10, -5)),
     ):
         world[cx + flip * dx, cy + dy] = material
-    put("water", range(-9, -5), range(5, 8))
+    put("water", range(-6, -3), range(0, 3))
     put("lava", range(-2, 1), range(9, 11))
     put("stone", range(4, 13), range(2, 9))
     put("path", range(5, 12), range(3, 8))
