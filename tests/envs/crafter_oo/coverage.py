@@ -1,4 +1,4 @@
-"""What happened in an episode of the reference, by name, so that it can be said what was compared."""
+"""What happened in an episode of the reference, by name, to say what was compared."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,11 +11,12 @@ from jaxrl.envs.crafter_oo.state import WorldState
 from tests.envs.crafter_oo.lockstep import Episode
 
 _COOLDOWN = 5
+_FULL = {"zombie": 5, "skeleton": 3, "cow": 3}  # health
 # Every name that `events` can give beside the achievements.
 EVENTS = (
     *("night", "asleep at night", "woken by harm", "bitten", "bitten asleep", "shot"),
     *("health lost by need", "health won", "no food", "no drink", "no energy"),
-    *("lava", "lava survived", "death", "plant damaged", "plant destroyed", "arrow broke a table"),
+    *("lava", "lava survived", "death", "plant destroyed", "arrow broke a table"),
     *("arrow flew", "arrow gone", "creature hit by an arrow"),
     *(f"{kind} {what}" for kind in ("zombie", "skeleton", "cow") for what in ("came", "went")),
     *("chunk opened", "killed creature acted"),
@@ -37,16 +38,10 @@ def events(episode: Episode) -> set[str]:
     ):
         found |= _of_player(before, after)
         found |= _of_objects(before, after)
-        killed = {number for number, health in _healths(before).items() if health == 0}
-        if any(tape.objects.get(number) for number in killed):
+        gone = set(tape.objects) - set(after.objects.id.tolist())
+        if gone and not tape.balance:
             found.add("killed creature acted")
     return found
-
-
-def _healths(state: WorldState) -> dict[int, int]:
-    """Id -> health of the cows, zombies and skeletons."""
-    mobs = np.isin(state.objects.kind, [c.kind(k) for k in ("cow", "zombie", "skeleton")])
-    return dict(zip(state.objects.id[mobs].tolist(), state.objects.health[mobs].tolist(), strict=True))
 
 
 def _of_player(before: WorldState, after: WorldState) -> set[str]:
@@ -90,17 +85,16 @@ def _of_objects(before: WorldState, after: WorldState) -> set[str]:
             dx, dy = c.DIRECTIONS[facing]
             hit = (x + dx, y + dy) == (player.x, player.y)
             found.add("shot" if hit else "arrow gone")
-        if name == "plant" and (now is None or now[4] < health):
-            found.add("plant destroyed" if now is None else "plant damaged")
-        if name in ("zombie", "skeleton", "cow") and now is None and health > 0:
-            if after.time % 10 == 0 and health == {"zombie": 5, "skeleton": 3, "cow": 3}[name]:
-                found.add(f"{name} went")
-        if name in ("zombie", "skeleton", "cow") and now is not None and now[4] == health - 2:
-            if tuple(c.DIRECTIONS[before.player.facing] + (player.x, player.y)) != (x, y):
-                found.add("creature hit by an arrow")
+        if name == "plant" and now is None:
+            found.add("plant destroyed")
+        if name in _FULL and now is None and after.time % 10 == 0 and health == _FULL[name]:
+            found.add(f"{name} went")
+        ahead = tuple(c.DIRECTIONS[before.player.facing] + (player.x, player.y))
+        if name in _FULL and now is not None and now[4] == health - 2 and ahead != (x, y):
+            found.add("creature hit by an arrow")
     for number in new.keys() - old.keys():
         name = c.KINDS[new[number][1]]
-        if name in ("zombie", "skeleton", "cow"):
+        if name in _FULL:
             found.add(f"{name} came")
     return found
 

@@ -18,7 +18,7 @@ from jaxrl.envs.crafter_oo import rules as rule_sets
 from jaxrl.envs.crafter_oo.draws import BalanceDraws, ObjectDraws, TapeDraws
 from jaxrl.envs.crafter_oo.reference import snapshot
 from jaxrl.envs.crafter_oo.state import WorldState
-from jaxrl.envs.crafter_oo.tape import UNDRAWN, Recorder, StepTape
+from jaxrl.envs.crafter_oo.tape import UNDRAWN, Recorder, StepTape, no_rendering
 from jaxrl.envs.crafter_oo.transition import is_dead, reward, transition
 
 CAPACITY = 160
@@ -56,6 +56,16 @@ def random_policy(env: Any, rng: np.random.RandomState) -> Iterator[int]:
         yield int(rng.randint(len(c.ACTIONS)))
 
 
+def new_world(seed: int, area: tuple[int, int] = (64, 64)) -> Any:
+    """A `crafter.Env` at the start of its first episode, not rendering; copy it to play it."""
+    import crafter
+
+    env = crafter.Env(area=area, seed=seed)
+    no_rendering(env)
+    env.reset()
+    return env
+
+
 def play(env: Any, policy: Policy, seed: int, max_steps: int) -> Episode:
     """Plays the reference from where it is until the player dies, or for `max_steps`."""
     env._world.random.seed(seed)
@@ -91,7 +101,9 @@ def compare(episodes: list[Episode], segment: int = 50) -> list[tuple[int, int, 
         inputs = _stack([_stack(row) for row in steps])
         state, wrong = _play_segment(state, inputs)
         for t, index, _ in zip(*np.nonzero(wrong), strict=True):
-            names = [n for n, w in zip((*PARTS, "reward", "dead"), wrong[t, index], strict=True) if w]
+            names = [
+                n for n, w in zip((*PARTS, "reward", "dead"), wrong[t, index], strict=True) if w
+            ]
             found.setdefault(int(index), (int(index), int(start + t + 1), ",".join(names)))
     return [found[index] for index in sorted(found)]
 

@@ -20,7 +20,7 @@ CAREFUL = 0.8  # in how many episodes it looks for a shelter before it sleeps
 
 
 def scripted_policy(env: Any, rng: np.random.RandomState) -> Actions:
-    """Tools up to iron, a diamond, a plant, meals, fights and sleep; in the end it walks in lava."""
+    """Tools up to iron, a diamond, a plant, meals, fights, sleep; in the end it walks into lava."""
     return Player(env, rng).play()
 
 
@@ -161,7 +161,9 @@ class Player:
 
     # ---- goals
 
-    def until(self, done: Callable[[], bool], plan: Callable[[], str | None], budget: int) -> Actions:
+    def until(
+        self, done: Callable[[], bool], plan: Callable[[], str | None], budget: int
+    ) -> Actions:
         """Follows a plan until something is the case; wanders where the plan has nothing."""
         for _ in range(budget):
             if done():
@@ -184,7 +186,11 @@ class Player:
         cells = self.cells(material)
         if self.plant is None:
             return cells
-        return [cell for cell in cells if abs(cell[0] - self.plant[0]) + abs(cell[1] - self.plant[1]) > 1]
+        return [
+            cell
+            for cell in cells
+            if abs(cell[0] - self.plant[0]) + abs(cell[1] - self.plant[1]) > 1
+        ]
 
     def is_near(self, cell: Cell, *materials: str) -> bool:
         """Whether all these materials are within a step of a cell, diagonals included."""
@@ -304,15 +310,15 @@ class Player:
         )
         for cell in near:
             for step in MOVES:
-                side = step[1], step[0]
                 one, two, three = (
                     (cell[0] + n * step[0], cell[1] + n * step[1]) for n in (1, 2, 3)
                 )
                 if not (1 <= three[0] < width - 1 and 1 <= three[1] < height - 1):
                     continue
-                walls = [three, *(self._beside(one, side), self._beside(two, side))]
-                walls += [(2 * a[0] - b[0], 2 * a[1] - b[1]) for a, b in zip((one, two), walls[1:])]
-                if self.is_free(cell) and stone[one] and stone[two] and all(solid[w] for w in walls):
+                sides = [(step[1], step[0]), (-step[1], -step[0])]
+                walls = [three, *(self._beside(at, side) for at in (one, two) for side in sides)]
+                walled = stone[one] and stone[two] and all(solid[wall] for wall in walls)
+                if walled and self.is_free(cell):
                     return cell, step
         return None
 
