@@ -74,17 +74,19 @@ class StepTape(NamedTuple):
 class Recorder:
     """Steps a `crafter.Env` and records what it draws.
 
-    Takes the environment over: it no longer renders (observations are None) and its info has no
-    semantic map.
+    Takes the environment over: it no longer renders (observations are None), its info has no
+    semantic map, and copies of it are of no use. `env.reset()` ends the recording.
     """
 
     def __init__(self, env: Any):
         """`env` is a `crafter.Env` that was reset, in any state.
 
         Raises:
-            ValueError: not a `crafter.Env`, or not reset yet.
+            ValueError: not a `crafter.Env`, not reset yet, or recorded already.
         """
         check_reference(env)
+        if isinstance(env._world.random, _BalanceStream):
+            raise ValueError("another Recorder has taken over this crafter.Env, or what it copies")
         self.env = env
         self._stream = env._world.random
         self._collect: float | None = None

@@ -313,7 +313,7 @@ class Player:
                 one, two, three = (
                     (cell[0] + n * step[0], cell[1] + n * step[1]) for n in (1, 2, 3)
                 )
-                if not (1 <= three[0] < width - 1 and 1 <= three[1] < height - 1):
+                if not all(0 < x < width - 1 and 0 < y < height - 1 for x, y in (cell, three)):
                     continue
                 sides = [(step[1], step[0]), (-step[1], -step[0])]
                 walls = [three, *(self._beside(at, side) for at in (one, two) for side in sides)]

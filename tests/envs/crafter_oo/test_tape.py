@@ -162,5 +162,9 @@ def test_wrong_arguments_are_named():
         Recorder(None)
     with pytest.raises(ValueError, match="expected a crafter.Env"):
         record_world(3)
+    env = arena()
+    Recorder(env)
+    with pytest.raises(ValueError, match="another Recorder"):
+        Recorder(env)
     with pytest.raises(ValueError, match="has no world yet"):
         Recorder(crafter.Env(area=(9, 9)))
