@@ -23,6 +23,7 @@ from jaxrl.envs.crafter_oo.state import (
     material_at,
     open_chunks,
 )
+from jaxrl.selection import first_true
 
 _NOWHERE = -1  # the code of no cell at all
 _OUTSIDE = -2  # that of every cell outside the map
@@ -403,13 +404,6 @@ def update_objects(
     state = _break(state, deed.outcome.broken)
     state = _enter_chunks(state, acting, deed)
     return _shoot(state, acting, deed.outcome.born >= 0)
-
-
-def first_true(mask: jax.Array, size: int) -> jax.Array:
-    """The indices of the first `size` true entries of a bool [N], padded with N: int32 [size]."""
-    seen = jnp.cumsum(mask, dtype=jnp.int32)
-    wanted = jnp.arange(size, dtype=jnp.int32)
-    return jnp.sum(seen[None, :] <= wanted[:, None], axis=1, dtype=jnp.int32)
 
 
 def _break(state: WorldState, broken: jax.Array) -> WorldState:
