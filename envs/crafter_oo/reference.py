@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.state import Objects, Player, WorldState, chunk_grid
+from jaxrl.envs.crafter_oo.transition import CAPACITY
 
 _DIRECTION = {(int(x), int(y)): index for index, (x, y) in enumerate(c.DIRECTIONS)}
 # A kind of object -> its attribute that counts something.
@@ -26,7 +27,7 @@ _OBJECT_DTYPES = {
 }
 
 
-def from_reference(env: Any, capacity: int = 128) -> WorldState:
+def from_reference(env: Any, capacity: int = CAPACITY) -> WorldState:
     """The state of a live `crafter.Env` of any area.
 
     Objects fill the first slots, in the order of their ids, which are their places in the world's
