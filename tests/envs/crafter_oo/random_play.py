@@ -1,5 +1,6 @@
 """Episodes of random actions, and how they compare with the published random agent."""
 
+import functools
 from functools import partial
 from typing import NamedTuple
 
@@ -33,10 +34,14 @@ class Play(NamedTuple):
 
 def play_randomly(key: jax.Array, num_episodes: int) -> Play:
     """Plays E episodes of `CrafterOO-Symbolic-v1` side by side, each once and to its end."""
-    env, params = jaxrl.make("CrafterOO-Symbolic-v1")
+    env, params = _make()
     state, length = _run(env, num_episodes, params, key)
     unlocked = np.asarray(state.player.unlocked) > 0
     return Play(unlocked, np.asarray(length), np.asarray(state.overflow))
+
+
+# One environment, so that its programs are compiled once.
+_make = functools.cache(lambda: jaxrl.make("CrafterOO-Symbolic-v1"))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
