@@ -291,7 +291,7 @@ def _changed(
     counter = counter + (acting.plant & acting.acts).astype(jnp.int16)
 
     struck, cell = deed.outcome.struck, deed.outcome.cell
-    shot = _count(_same(struck, cell) & _order(cell.size).T & (cell >= 0))
+    shot = _count(_same(struck, cell) & _order(cell.size).T & (cell >= 0)[None, :])
     damage = shot * rule.arrow_damage
     health = jnp.maximum(deed.health.astype(jnp.int16) - damage, 0).astype(jnp.int8)
     after = objects.replace(x=x, y=y, health=health, counter=counter)
@@ -317,7 +317,7 @@ def _same(cells: jax.Array, wanted: jax.Array) -> jax.Array:
 def _beside(cells: jax.Array, acting: Acting) -> jax.Array:
     """bool [K, K]: whether the row's cell is beside the column's object."""
     apart = jnp.abs(cells[:, None] - acting.cell[None, :])
-    return ((apart == 1) | (apart == acting.stride)) & (cells >= 0)[:, None]
+    return ((apart == 1) | (apart == acting.stride[None, :])) & (cells >= 0)[:, None]
 
 
 def _any(pairs: jax.Array) -> jax.Array:
@@ -388,7 +388,8 @@ def intend(
     follow_x, follow_y = _toward(dx, dy, draws.axis < rule.skeleton_long_axis_probability)
     turn_x = jnp.where(aims, aim_x, jnp.where(follows, follow_x, random_x))
     turn_y = jnp.where(aims, aim_y, jnp.where(follows, follow_y, random_y))
-    aim = jnp.where(aim_x != 0, (aim_x > 0), 2 + (aim_y > 0)).astype(jnp.uint8)
+    across, down = jnp.where(aim_x > 0, c.RIGHT, c.LEFT), jnp.where(aim_y > 0, c.DOWN, c.UP)
+    aim = jnp.where(aim_x != 0, across, down).astype(jnp.uint8)
     loaded = objects.counter <= 1  # one is taken off before it shoots
 
     first_x, first_y = objects.x + step_x, objects.y + step_y
@@ -447,7 +448,7 @@ def update_objects(
     after, loss = stage(always, _changed, acting, deed, state, rules)
     objects, player = state.objects, state.player
     objects = jax.tree.map(lambda old, new: old.at[slots].set(new, mode="drop"), objects, after)
-    health = jnp.maximum(player.health - loss, 0).astype(jnp.int8)
+    health = jnp.maximum(player.health.astype(jnp.int16) - loss, 0).astype(jnp.int8)
     items = jnp.where(jnp.arange(len(c.ITEMS), dtype=jnp.int8) == 0, health, player.items)
     state = state.replace(
         objects=objects,

@@ -214,7 +214,7 @@ def _nearby(player: Player, materials: jax.Array, edge_quirk: jax.Array) -> jax.
     y = jnp.broadcast_to((player.y + around)[None, :], shape)
     found = material_at(materials, x, y).reshape(-1)
     names = jnp.arange(len(c.MATERIALS), dtype=jnp.uint8)
-    present = jnp.any(found[:, None] == names, axis=0)
+    present = jnp.any(found[:, None] == names[None, :], axis=0)
     at_edge = (player.x == 0) | (player.y == 0)
     return present & (names > 0) & ~(at_edge & edge_quirk)
 
