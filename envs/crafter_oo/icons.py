@@ -1,0 +1,2 @@
+DIGITS={}
+ICONS={}
