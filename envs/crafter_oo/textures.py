@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo.drawing import paint
 from jaxrl.envs.crafter_oo.icons import DIGITS, ICONS
 from jaxrl.envs.crafter_oo.sprites import ENTITY_SPRITES, MATERIAL_SPRITES
 from jaxrl.envs.crafter_oo.view import ENTITIES
@@ -89,14 +90,13 @@ def _cells(materials: list[Pixels], entities: list[Pixels]) -> Pixels:
 
 
 def _own(unit: int) -> Textures:
-    nothing = np.zeros((unit, unit, 4), np.uint8)
-    materials = [MATERIAL_SPRITES[name](unit) for name in c.MATERIALS]
-    entities = [ENTITY_SPRITES[name](unit) if name != "none" else nothing for name in ENTITIES]
+    materials = [paint(MATERIAL_SPRITES[name], unit) for name in c.MATERIALS]
+    entities = [paint(ENTITY_SPRITES[name], unit) for name in ENTITIES]
     items = np.zeros((len(c.ITEMS), MANY + 1, unit, unit, 3), np.uint8)
     for row, name in enumerate(c.ITEMS):
-        icon = blend(ICONS[name](unit), items[row, 0])
+        icon = blend(paint(ICONS[name], unit), items[row, 0])
         for amount, digit in enumerate(_NUMBERS, start=1):
-            items[row, amount] = blend(DIGITS[digit](unit), icon)
+            items[row, amount] = blend(paint(DIGITS[digit], unit), icon)
     return Textures(_cells(materials, entities), items)
 
 
