@@ -17,8 +17,8 @@ from jaxrl.envs.crafter_oo.drawing import (
 )
 
 _INK = "#1d2129"
-_GRASS, _BLADE, _BLADE_LIGHT = "#63a850", "#4f9340", "#83c56a"
-_STONE, _CRACK, _STONE_LIGHT = "#8d9297", "#71767c", "#a7acb0"
+_GRASS, _BLADE, _BLADE_LIGHT = "#63a850", "#569b46", "#77b962"
+_STONE, _CRACK, _STONE_LIGHT = "#8d9297", "#7a7f85", "#9da2a7"
 _BARK, _WOOD, _WOOD_LIGHT = "#6a4527", "#a8733d", "#c8955a"
 _SKIN, _HAIR, _SHIRT, _TROUSERS = "#f2c79b", "#5b3a20", "#2f7fd6", "#27384f"
 _BONE, _BONE_SHADE = "#f3f0e3", "#b9b4a2"
