@@ -9,7 +9,7 @@ from jaxrl.envs.crafter_oo.drawing import Shape, Sprite, box, disc, line, pixels
 _HANDLE, _HANDLE_DARK = "#9a6a3a", "#6a4527"
 _METALS = {
     "wood": ("#d79b52", "#a06a2e"),
-    "stone": ("#9aa1a8", "#6b7178"),
+    "stone": ("#858c93", "#5c6269"),
     "iron": ("#eef4fb", "#a9bdd6"),
 }
 
