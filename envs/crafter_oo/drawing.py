@@ -91,18 +91,17 @@ def pixels(colour: str, left: float, top: float, *rows: str) -> Shape:
 
 def mirrored(sprite: Iterable[Shape]) -> Sprite:
     """The same with left and right exchanged."""
-    return tuple(
-        Shape(lambda x, y, covers=shape.covers: covers(SIDE - x, y), shape.colour, shape.opacity)
-        for shape in sprite
-    )
+    return tuple(_looked_up(shape, lambda x, y: (SIDE - x, y)) for shape in sprite)
 
 
 def turned(sprite: Iterable[Shape]) -> Sprite:
     """The same turned by a quarter to the right: what pointed up points to the right."""
-    return tuple(
-        Shape(lambda x, y, covers=shape.covers: covers(y, SIDE - x), shape.colour, shape.opacity)
-        for shape in sprite
-    )
+    return tuple(_looked_up(shape, lambda x, y: (y, SIDE - x)) for shape in sprite)
+
+
+def _looked_up(shape: Shape, where: Callable[[Any, Any], tuple[Any, Any]]) -> Shape:
+    """The shape whose point (x, y) is the point `where(x, y)` of another."""
+    return shape._replace(covers=lambda x, y: shape.covers(*where(x, y)))
 
 
 def paint(sprite: Iterable[Shape], unit: int) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -26,7 +26,7 @@ from jaxrl.envs.crafter_oo.view import ENTITIES, GRID, VIEW, local_view
 from jaxrl.rows import default_chunk, update_rows_where
 
 DARK = 0.5  # below this daylight the picture is noisy
-# In float64 t / 300 mod 1 depends in its last bits on the day, and so may a pixel, which is cut off.
+# In float64 the last bits of t / 300 mod 1 depend on the day, and so may a pixel, which is cut off.
 _TABULATED = 34 * DAY
 _NIGHT_COLOUR = (0, 16, 64)
 _SLEEP_COLOUR = (0, 0, 16)
@@ -227,7 +227,9 @@ def _scene(
     light = jnp.asarray(_daylight(np.arange(_TABULATED)), dtype)[_tabulated(time)]
     mask = 2 * jnp.maximum(0, DARK - light) * jnp.asarray(tiles.vignette, dtype)
     pale = _pale([((1 - mask) * bright + mask * noise).astype(jnp.int32) for bright in day])
-    night = [0.5 * p.astype(dtype) + 0.5 * tint for p, tint in zip(pale, _NIGHT_COLOUR, strict=True)]
+    night = [
+        0.5 * p.astype(dtype) + 0.5 * tint for p, tint in zip(pale, _NIGHT_COLOUR, strict=True)
+    ]
     seen = [
         (light * bright + (1 - light) * dark).astype(jnp.int32)
         for bright, dark in zip(day, night, strict=True)
@@ -300,7 +302,9 @@ def _asleep(cells: np.ndarray) -> np.ndarray:
 def _distinct_lights(cells: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """The lights that differ for these colours: the light of each step, and a step of each."""
     colours = np.unique(cells.reshape(-1, 3), axis=0)
-    rows, seen, first_steps = np.zeros(_TABULATED, np.uint8), {}, []
+    rows = np.zeros(_TABULATED, np.uint8)
+    seen: dict[bytes, int] = {}
+    first_steps: list[int] = []
     for step in np.flatnonzero(_daylight(np.arange(_TABULATED)) >= DARK).tolist():
         look = _by_day(colours, _daylight(step)).tobytes()
         if look not in seen:

@@ -85,9 +85,7 @@ def noisy_renderer():
 
 
 def picture(env, size=64):
-    return np.asarray(
-        renderer("reference", size)(jax.random.key(0), from_reference(env, CAPACITY))
-    )
+    return np.asarray(renderer("reference", size)(jax.random.key(0), from_reference(env, CAPACITY)))
 
 
 def test_by_day_every_pixel_is_the_reference_s():
