@@ -11,6 +11,7 @@ less than one of a thousand.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -46,7 +47,7 @@ class Tiles:
         table: uint8 [2 R * 195 + 177, u, u, 3], the looks of a cell in each of R lights, awake and
             then asleep, then the 16 x 11 items and an empty square. Where it would be too large,
             the items alone.
-        light_row: uint8 [34 * 300], the light of each step, 0..R-1; 0 in the dark. Empty where
+        light_row: uint16 [34 * 300], the light of each step, 0..R-1; 0 in the dark. Empty where
             there is no table of lights.
         vignette: float64 [7 u, 9 u], how strong noise is.
     """
@@ -59,6 +60,7 @@ class Tiles:
     vignette: np.ndarray[Any, Any]
 
 
+@functools.cache
 def make_tiles(textures: str = "own", size: int = 64) -> Tiles:
     """The constants of pictures of `size` x `size` pixels.
 
@@ -84,14 +86,15 @@ def make_tiles(textures: str = "own", size: int = 64) -> Tiles:
         light_row = light_row[:0]
     columns, rows = np.linspace(-1, 1, GRID[0] * unit), np.linspace(-1, 1, GRID[1] * unit)
     distance = columns[None, :] ** 2 + rows[:, None] ** 2
-    return Tiles(
-        size=size,
-        unit=unit,
-        cells=_words(loaded.cells),
-        table=np.concatenate([part.reshape(-1, unit, unit, 3) for part in squares]),
-        light_row=light_row,
-        vignette=1 - np.exp(-0.5 * distance / _SPREAD**2),
-    )
+    arrays = {
+        "cells": _words(loaded.cells),
+        "table": np.concatenate([part.reshape(-1, unit, unit, 3) for part in squares]),
+        "light_row": light_row,
+        "vignette": 1 - np.exp(-0.5 * distance / _SPREAD**2),
+    }
+    for array in arrays.values():
+        array.setflags(write=False)  # they are shared by whoever asks for the same
+    return Tiles(size=size, unit=unit, **arrays)
 
 
 def render(key: jax.Array, state: WorldState, rules: Rules, tiles: Tiles) -> jax.Array:
@@ -105,9 +108,8 @@ def render(key: jax.Array, state: WorldState, rules: Rules, tiles: Tiles) -> jax
     """
     cells = _cells(state, rules)
     image = _image(state, cells, tiles)
-    if tiles.light_row.size:
-        return _with_night(tiles)(key, cells, state.time, state.player.sleeping, image)
-    return _drawn(tiles, key, cells, state.time, state.player.sleeping, image)
+    compute = _with_night if tiles.light_row.size else _drawn
+    return compute(tiles, key, cells, state.time, state.player.sleeping, image)
 
 
 def render_with_noise(noise: jax.Array, state: WorldState, rules: Rules, tiles: Tiles) -> jax.Array:
@@ -163,35 +165,45 @@ def _joined(squares: jax.Array, tiles: Tiles) -> jax.Array:
     return jnp.pad(image, ((before, after), (0, 0))).reshape(tiles.size, tiles.size, 3)
 
 
-def _with_night(tiles: Tiles) -> Any:
-    """The function that replaces a picture by what is seen at night, where it is night.
-
-    In a batch the work is done for the pictures that need it alone.
-    """
+def _with_night(tiles: Tiles, *arrays: jax.Array) -> jax.Array:
+    """The picture, or at night what is seen then; `arrays` are those of `_drawn`."""
+    by_itself = functools.partial(_night_or_day, tiles)
 
     @jax.custom_batching.custom_vmap
-    def with_night(key, cells, time, sleeping, image):
-        return jax.lax.cond(
-            _is_dark(time),
-            lambda: _drawn(tiles, key, cells, time, sleeping, image),
-            lambda: image,
-        )
+    def with_night(*arrays):
+        return by_itself(*arrays)
 
     @with_night.def_vmap
-    def _(axis_size, in_batched, *arguments):
-        key, cells, time, sleeping, image = (
-            value if batched else jnp.broadcast_to(value, (axis_size, *value.shape))
-            for value, batched in zip(arguments, in_batched, strict=True)
-        )
+    def _(axis_size, in_batched, *arrays):
+        batch = [
+            array if batched else jnp.broadcast_to(array, (axis_size, *array.shape))
+            for array, batched in zip(arrays, in_batched, strict=True)
+        ]
+        few = functools.partial(_few_nights, tiles)
+        return jax.lax.platform_dependent(*batch, cpu=few, default=jax.vmap(by_itself)), True
 
-        def compute(rows, images):
-            draw = jax.vmap(lambda *one: _drawn(tiles, *one))
-            return draw(key[rows], cells[rows], time[rows], sleeping[rows], images)
+    image: jax.Array = with_night(*arrays)
+    return image
 
-        chunk = default_chunk(axis_size)
-        return update_rows_where(_is_dark(time), chunk, image, compute)[0], True
 
-    return with_night
+def _night_or_day(tiles: Tiles, *arrays: jax.Array) -> jax.Array:
+    """The picture; batched, it is computed for all and chosen for those at night."""
+    _, _, time, _, image = arrays
+    return jax.lax.cond(_is_dark(time), lambda: _drawn(tiles, *arrays), lambda: image)
+
+
+def _few_nights(tiles: Tiles, *arrays: jax.Array) -> jax.Array:
+    """The batch's pictures, of which those at night are computed.
+
+    This pays on a CPU alone. A GPU computes all of them before it has found out which it needs.
+    """
+    key, cells, time, sleeping, images = arrays
+
+    def compute(rows: jax.Array, chosen: jax.Array) -> jax.Array:
+        draw = jax.vmap(functools.partial(_drawn, tiles))
+        return draw(key[rows], cells[rows], time[rows], sleeping[rows], chosen)
+
+    return update_rows_where(_is_dark(time), default_chunk(len(time)), images, compute)[0]
 
 
 def _drawn(
@@ -302,13 +314,16 @@ def _asleep(cells: np.ndarray) -> np.ndarray:
 def _distinct_lights(cells: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """The lights that differ for these colours: the light of each step, and a step of each."""
     colours = np.unique(cells.reshape(-1, 3), axis=0)
-    rows = np.zeros(_TABULATED, np.uint8)
+    lights, steps, light_of_step = np.unique(
+        _daylight(np.arange(_TABULATED)), return_index=True, return_inverse=True
+    )
+    rows = np.zeros(len(lights), np.uint16)
     seen: dict[bytes, int] = {}
     first_steps: list[int] = []
-    for step in np.flatnonzero(_daylight(np.arange(_TABULATED)) >= DARK).tolist():
-        look = _by_day(colours, _daylight(step)).tobytes()
+    for number in np.flatnonzero(lights >= DARK).tolist():
+        look = _by_day(colours, lights[number]).tobytes()
         if look not in seen:
             seen[look] = len(first_steps)
-            first_steps.append(step)
-        rows[step] = seen[look]
-    return rows, first_steps
+            first_steps.append(int(steps[number]))
+        rows[number] = seen[look]
+    return rows[light_of_step], first_steps

@@ -165,7 +165,7 @@ def test_every_pair_of_grey_and_colour_is_mixed_as_pillow_does():
     np.testing.assert_array_equal(((3 * grey + 2 * value) * 52429) >> 18, expected)
 
 
-def test_a_batch_has_the_pictures_of_its_members_by_day_and_by_night():
+def test_a_batch_has_the_pictures_of_its_members_by_day_and_by_night(monkeypatch):
     steps = (10, NIGHT, 40, 160, 250, 100, 299)
     states = [from_reference(random_env(i, step), CAPACITY) for i, step in enumerate(steps)]
     keys = jax.random.split(jax.random.key(1), len(states))
@@ -176,6 +176,11 @@ def test_a_batch_has_the_pictures_of_its_members_by_day_and_by_night():
     pairs = jax.tree.map(lambda x: x[:6].reshape(2, 3, *x.shape[1:]), (keys, batch))
     nested = jax.jit(jax.vmap(jax.vmap(renderer())))(*pairs)
     np.testing.assert_array_equal(nested.reshape(6, 64, 64, 3), np.stack(alone[:6]))
+    # What a GPU does: all are computed.
+    monkeypatch.setattr(pixels, "_few_nights", jax.vmap(pixels._night_or_day, (None, *[0] * 5)))
+    everywhere = jax.vmap(lambda key, state: pixels.render(key, state, RULES, tiles()))
+    np.testing.assert_array_equal(everywhere(keys, batch), np.stack(alone))
+    monkeypatch.undo()
     same_state = jax.jit(jax.vmap(renderer(), in_axes=(0, None)))(keys, states[1])
     np.testing.assert_array_equal(same_state[1], alone[1])
 
