@@ -73,4 +73,4 @@ def test_the_night_of_a_step_looks_the_same_again():
         return draw(Moment(env, jax.tree.map(np.asarray, params), env.name, episode, 0))
 
     np.testing.assert_array_equal(frame(200), frame(200))
-    assert np.any(frame(200) != frame(201))
+    assert np.mean(frame(200) != frame(500)) > 0.1  # as light, other noise

@@ -199,6 +199,9 @@ def test_noise_is_uniform_from_32_to_127():
     counts = np.bincount(((noise - 32) * 256 / 95).round().astype(int))
     assert counts.min() > 353 - 6 * 353**0.5 and counts.max() < 353 + 6 * 353**0.5
     assert abs(np.corrcoef(noise[:-1], noise[1:])[0, 1]) < 0.02
+    # A drawn word is spread over four parts, which must not repeat each other.
+    quarters = np.corrcoef(noise.reshape(4, -1)) - np.eye(4)
+    assert abs(quarters).max() < 0.03
 
 
 def test_a_large_picture_is_the_small_one_enlarged():
