@@ -56,6 +56,8 @@ def play(
     # Not before now: what cannot be played leaves no file.
     if asked.record is not None:
         game.recorder = Recorder(asked.record, name, overrides, seed, asked.overwrite)
+    say(f"compiling {name}; what was compiled before is quick")
+    game.prepare()
     if past is not None:
         game.replay(past)
     if server is None:

@@ -85,6 +85,7 @@ def test_a_replay_gives_the_same_game(tmp_path):
     overrides = {"max_steps_in_episode": 200, "gravity": 5.0}
     game = Game(CARTPOLE, overrides, seed=7)
     game.recorder = Recorder(path, CARTPOLE, overrides, 7, overwrite=False)
+    game.prepare()
     for key in "0110x1n10?1":
         game.press(key)
         game.frame()  # looking changes nothing
