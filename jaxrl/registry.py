@@ -27,8 +27,8 @@ class Entry(NamedTuple):
 
     Attributes:
         target: a factory returning an `Environment`, or "module:attribute" of one.
-        adapter: "module:attribute" of a function (id, target) -> factory, where `target` is not an
-            environment of ours; None if it is.
+        adapter: "module:attribute" of a function (id, target) -> factory, where `target` does not
+            make the environment itself; None where it does.
     """
 
     target: str | Callable[..., Any]
@@ -112,7 +112,9 @@ _ENVIRONMENTS: dict[str, Entry] = {
     },
     **{env_id: Entry(f"jaxrl.envs.probes.{target}") for env_id, target in _PROBES.items()},
     **{
-        env_id: Entry(f"jaxrl.envs.crafter_oo.environment:{target}")
+        env_id: Entry(
+            f"jaxrl.envs.crafter_oo.environment:{target}", "jaxrl.envs.crafter_oo.goals:factory"
+        )
         for env_id, target in _CRAFTER.items()
     },
 }
