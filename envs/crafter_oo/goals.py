@@ -54,6 +54,11 @@ class GoalState(struct.PyTreeNode):
         return self.world.time
 
 
+def draw_goal(key: jax.Array) -> jax.Array:
+    """One of the 22 achievements, each as likely as another: int32 []."""
+    return jax.random.randint(key, (), 0, NUM_GOALS, jnp.int32)
+
+
 def goal_of(state: GoalState) -> str:
     """The name of a concrete state's goal."""
     return c.ACHIEVEMENTS[int(state.goal)]
@@ -100,7 +105,7 @@ class GoalConditioned(Environment):
     def reset_env(self, key: jax.Array, params: Params) -> tuple[Any, GoalState]:
         """A new world, the same as without goals, and a goal: first observation and state."""
         obs, world = self.unwrapped.reset_env(key, params)
-        goal = jax.random.randint(jax.random.fold_in(key, _GOAL), (), 0, NUM_GOALS, jnp.int32)
+        goal = draw_goal(jax.random.fold_in(key, _GOAL))
         return _with_goal_shown(obs, goal), GoalState(world, goal)
 
     def step_env(

@@ -72,7 +72,7 @@ def snapshot(env: Any, capacity: int) -> WorldState:
     order = np.full(chunk_grid(area), -1, np.int16)
     for rank, (xmin, _, ymin, _) in enumerate(world._chunks):
         order[xmin // c.CHUNK, ymin // c.CHUNK] = rank
-    return WorldState(
+    record: dict[str, Any] = dict(
         time=np.int32(env._step),
         materials=np.array(world._mat_map, np.uint8),
         player=_player(env._player),
@@ -81,10 +81,11 @@ def snapshot(env: Any, capacity: int) -> WorldState:
         chunk_order=order,
         overflow=np.bool_(False),
     )
+    return WorldState(**record)
 
 
 def _player(player: Any) -> Player:
-    return Player(
+    record: dict[str, Any] = dict(
         x=np.int16(player.pos[0]),
         y=np.int16(player.pos[1]),
         facing=np.uint8(_direction(player.facing)),
@@ -98,6 +99,7 @@ def _player(player: Any) -> Player:
         recover=np.float32(player._recover),
         last_health=np.int8(player._last_health),
     )
+    return Player(**record)
 
 
 def _objects(world: Any, capacity: int) -> Objects:
@@ -109,12 +111,11 @@ def _objects(world: Any, capacity: int) -> Objects:
     columns = np.zeros((len(_OBJECT_DTYPES), capacity), np.int32)
     if rows:
         columns[:, : len(rows)] = np.asarray(rows, np.int32).T
-    return Objects(
-        **{
-            name: column.astype(dtype)
-            for (name, dtype), column in zip(_OBJECT_DTYPES.items(), columns, strict=True)
-        }
-    )
+    record: dict[str, Any] = {
+        name: column.astype(dtype)
+        for (name, dtype), column in zip(_OBJECT_DTYPES.items(), columns, strict=True)
+    }
+    return Objects(**record)
 
 
 def _row(number: int, obj: Any) -> tuple[int, ...]:

@@ -265,24 +265,26 @@ def _state(record: Any, ripe_after: int) -> WorldState:
 
 def _blank(area: tuple[int, ...], capacity: int) -> WorldState:
     """A state of the right shapes and dtypes in NumPy arrays."""
-    zeros = dict.fromkeys(("x", "y"), np.int16(0)) | dict.fromkeys(COUNTED, np.float32(0))
-    return WorldState(
+    player: dict[str, Any] = dict(
+        **dict.fromkeys(("x", "y"), np.int16(0)),
+        **dict.fromkeys(COUNTED, np.float32(0)),
+        facing=np.uint8(0),
+        action=np.uint8(0),
+        sleeping=np.bool_(False),
+        items=np.zeros(len(c.ITEMS), np.int8),
+        unlocked=np.zeros(len(c.ACHIEVEMENTS), np.int32),
+        last_health=np.int8(0),
+    )
+    world: dict[str, Any] = dict(
         time=np.int32(0),
         materials=np.zeros(area, np.uint8),
-        player=Player(
-            **zeros,
-            facing=np.uint8(0),
-            action=np.uint8(0),
-            sleeping=np.bool_(False),
-            items=np.zeros(len(c.ITEMS), np.int8),
-            unlocked=np.zeros(len(c.ACHIEVEMENTS), np.int32),
-            last_health=np.int8(0),
-        ),
+        player=Player(**player),
         objects=jax.tree.map(np.array, empty_objects(capacity)),
         next_id=np.int32(0),
         chunk_order=np.zeros(chunk_grid((area[0], area[1])), np.int16),
         overflow=np.bool_(False),
     )
+    return WorldState(**world)
 
 
 def _materials(top: dict[str, Any], width: int, height: int) -> np.ndarray:
@@ -314,7 +316,7 @@ def _player(value: Any, area: tuple[int, int]) -> Player:
     x, y = _position(record["position"], "player.position", area)
     inventory = fields(record["inventory"], "player.inventory", c.ITEMS)
     unlocked = fields(record["achievements"], "player.achievements", c.ACHIEVEMENTS)
-    return Player(
+    player: dict[str, Any] = dict(
         x=np.int16(x),
         y=np.int16(y),
         facing=np.uint8(choice(record["facing"], "player.facing", FACINGS)),
@@ -330,6 +332,7 @@ def _player(value: Any, area: tuple[int, int]) -> Player:
         **{name: number(record[name], f"player.{name}") for name in COUNTED},
         last_health=np.int8(integer(record["last_health"], "player.last_health", 0, _BYTE)),
     )
+    return Player(**player)
 
 
 def _chunks(value: Any, area: tuple[int, int]) -> np.ndarray:

@@ -21,6 +21,7 @@ import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.draws import BalanceDraws, ObjectDraws, TapeDraws, WorldDraws
+from jaxrl.envs.crafter_oo.noise import permutation_of
 from jaxrl.envs.crafter_oo.reference import check_reference
 from jaxrl.envs.crafter_oo.state import chunk_grid
 
@@ -64,11 +65,8 @@ class StepTape(NamedTuple):
         for index, drawn in self.balance.items():
             for name, value in drawn.items():
                 balanced[name][index] = value
-        return TapeDraws(
-            collected=np.float32(UNDRAWN if self.collect is None else self.collect),
-            by_slot=ObjectDraws(**by_slot),
-            balanced=BalanceDraws(**balanced),
-        )
+        collected: Any = np.float32(UNDRAWN if self.collect is None else self.collect)
+        return TapeDraws(collected, ObjectDraws(**by_slot), BalanceDraws(**balanced))
 
 
 class Recorder:
@@ -122,7 +120,7 @@ class Recorder:
         for number, obj in enumerate(world._objects):
             if obj:
                 adopt(obj, number)
-        chunks = defaultdict(InOrder)
+        chunks: dict[Any, InOrder] = defaultdict(InOrder)
         chunks.update({key: InOrder(objs) for key, objs in world._chunks.items()})
         world._chunks = chunks
         world.add = add
@@ -241,7 +239,8 @@ def record_world(env: Any) -> WorldDraws:
     tape = _WorldTape(env)
     with tape.patched(worldgen):
         env.reset()
-    return WorldDraws(permutation=permutation_of(tape.seed), **tape.fields)
+    permutation: Any = permutation_of(tape.seed)
+    return WorldDraws(permutation, **tape.fields)
 
 
 class _WorldTape:
@@ -251,7 +250,7 @@ class _WorldTape:
         self._env = env
         self.seed = 0
         names = [name for name in WorldDraws._fields if name != "permutation"]
-        self.fields = {name: np.full(env._world.area, UNDRAWN) for name in names}
+        self.fields: dict[str, Any] = {name: np.full(env._world.area, UNDRAWN) for name in names}
         self._cell = (0, 0)
         self._names: list[str] = []
 
@@ -329,31 +328,7 @@ class _WorldStream:
         return self._tape.seed
 
 
-def permutation_of(seed: int) -> np.ndarray:
-    """The permutation of 0..255, uint8 [256], that OpenSimplex noise makes of a seed.
-
-    A linear congruential generator modulo 2^64 (Knuth's MMIX constants), three steps ahead, then
-    Fisher-Yates from the last place down.
-    """
-    state = int(seed)
-
-    def advance(state: int) -> int:
-        return (state * 6364136223846793005 + 1442695040888963407) % 2**64
-
-    for _ in range(3):
-        state = advance(state)
-    source = list(range(256))
-    permutation = np.zeros(256, np.uint8)
-    for last in range(255, -1, -1):
-        state = advance(state)
-        signed = state - 2**64 if state >= 2**63 else state
-        chosen = (signed + 31) % (last + 1)
-        permutation[last] = source[chosen]
-        source[chosen] = source[last]
-    return permutation
-
-
-def _filled(names: tuple[str, ...], *shape: int) -> dict[str, np.ndarray]:
+def _filled(names: tuple[str, ...], *shape: int) -> dict[str, Any]:
     return {
         name: np.full(shape, 0 if name == "direction" else UNDRAWN, np.float32) for name in names
     }
