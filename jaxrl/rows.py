@@ -8,7 +8,7 @@ the number of selected rows.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import chex
 import jax
@@ -63,6 +63,47 @@ def update_rows_where(
 
     # The conditional looks superfluous, but a loop copies its operands even if it is not entered.
     return jax.lax.cond(_anywhere(mask), loop, lambda rows: (rows, jnp.int32(0)), rows)
+
+
+def apply_where(flag: jax.Array, fn: Callable[..., Rows], rows: Rows, *extras: Any) -> Rows:
+    """`fn(rows, *extras)` where `flag`, else `rows`; under `vmap` computed for flagged rows only.
+
+    `jax.lax.cond` becomes a select when it is vmapped, so that every row pays for the branch. This
+    computes the flagged rows in chunks (`update_rows_where`) instead.
+
+    Args:
+        flag: bool [].
+        fn: a pure function that closes over no tracer.
+        rows: what may change.
+        *extras: pytrees that `fn` reads besides.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def apply(flag: jax.Array, rows: Rows, extras: Any) -> Rows:
+        return jax.lax.cond(flag, lambda: fn(rows, *extras), lambda: rows)
+
+    @apply.def_vmap
+    def _(axis_size: int, in_batched: Any, flag: jax.Array, rows: Rows, extras: Any) -> Any:
+        flag_batched, rows_batched, extras_batched = in_batched
+
+        def spread(x: jax.Array, batched: bool) -> jax.Array:
+            return x if batched else jnp.broadcast_to(x, (axis_size, *x.shape))
+
+        rows = jax.tree.map(spread, rows, rows_batched)
+        axes = jax.tree.map(lambda batched: 0 if batched else None, extras_batched)
+
+        def compute(index: jax.Array, rows: Rows) -> Rows:
+            chosen = jax.tree.map(
+                lambda x, batched: x[index] if batched else x, extras, extras_batched
+            )
+            result: Rows = jax.vmap(lambda rows, extras: fn(rows, *extras), (0, axes))(rows, chosen)
+            return result
+
+        chunk = default_chunk(axis_size)
+        rows, _ = update_rows_where(spread(flag, flag_batched), chunk, rows, compute)
+        return rows, jax.tree.map(lambda _: True, rows)
+
+    return apply(flag, rows, extras)
 
 
 @jax.custom_batching.custom_vmap

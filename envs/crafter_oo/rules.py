@@ -1,5 +1,6 @@
-"""The numbers of the game, all of them leaves of a pytree, so that worlds with other rules can be
-swept, randomised and vmapped over.
+"""The numbers of the game, all of them leaves of a pytree.
+
+So worlds with other rules can be swept, randomised and vmapped over.
 
 Two presets: `crafter` is the package `crafter` 1.8.3 as it behaves, quirks included; `fixed` mends
 the quirks of `QUIRKS` and nothing else.

@@ -1,8 +1,8 @@
 """The whole state of a Crafter world, as arrays of fixed shapes with typed views on top.
 
 `WorldState` holds everything that the next step depends on, so that a transition is a pure function
-of it. Objects live in a fixed number of slots, a struct of arrays; **slots are in the order of ids**
-(with holes where an object is gone), which is the order in which objects act. The player is always
+of it. Objects live in a fixed number of slots, a struct of arrays; slots are in the order of ids,
+with holes where an object is gone, and that is the order in which objects act. The player is always
 object 1 and has a record of its own.
 
 Source: OneLife (arXiv 2510.12088) for the object-oriented form; the package `crafter` 1.8.3 for
@@ -275,3 +275,29 @@ def add_object(
         next_id=state.next_id + wanted.astype(jnp.int32),
         overflow=state.overflow | (wanted & (used >= objects.capacity)),
     )
+
+
+def open_chunks(chunk_order: jax.Array, entered: jax.Array) -> jax.Array:
+    """Notes the chunks that objects entered for the first time, in the order of `entered`.
+
+    Args:
+        chunk_order: int16 [CX, CY], see `WorldState`.
+        entered: int16 [E], flat indices of chunks, -1 where nothing was entered.
+
+    Returns:
+        The new `chunk_order`.
+    """
+    flat = jnp.reshape(chunk_order, -1)
+    chunks = jnp.arange(flat.size, dtype=jnp.int16)
+    known = flat.at[jnp.maximum(entered, 0)].get(mode="promise_in_bounds") >= 0
+
+    def body(carry: Any) -> Any:
+        flat, pending = carry
+        chunk = entered[jnp.argmax(pending)]
+        number = jnp.sum(flat >= 0, dtype=jnp.int16)
+        flat = jnp.where((chunks == chunk) & jnp.any(pending), number, flat)
+        return flat, pending & (entered != chunk)
+
+    pending = (entered >= 0) & ~known
+    flat, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), body, (flat, pending))
+    return jnp.reshape(flat, chunk_order.shape)

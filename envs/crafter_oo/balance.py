@@ -1,0 +1,162 @@
+"""Every tenth step creatures come and go, chunk by chunk, so that their numbers stay in balance.
+
+Source: the rules of the package `crafter` 1.8.3. Chunks are taken in the order in which they first
+held an object; in each zombies come first, then skeletons, then cows. What comes or goes at all is
+decided for all chunks at once, since it depends on nothing that another one changes; where, is
+worked out for the few events in turn.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo.draws import BalanceDraws, Draws
+from jaxrl.envs.crafter_oo.rules import Rules
+from jaxrl.envs.crafter_oo.state import Objects, WorldState, add_object, chunk_grid, chunk_of
+from jaxrl.rows import apply_where
+
+_BALANCED = ("zombie", "skeleton", "cow")
+_NUM = len(_BALANCED)
+
+
+class _Changing(NamedTuple):
+    """The parts of a state that balancing changes."""
+
+    objects: Objects
+    next_id: jax.Array
+    overflow: jax.Array
+
+
+def balance_chunks(state: WorldState, draws: Draws, rules: Rules) -> WorldState:
+    """Balances all chunks if it is time to."""
+    changing = _Changing(state.objects, state.next_id, state.overflow)
+
+    def balance(changing: _Changing, state: WorldState, draws: Draws, rules: Rules) -> _Changing:
+        state = state.replace(**changing._asdict())
+        state = _balance(state, draws.balance(state.chunk_order.size), rules)
+        return _Changing(state.objects, state.next_id, state.overflow)
+
+    # Objects are passed once: what changes is put in its place inside.
+    rest = state.replace(objects=None, next_id=None, overflow=None)
+    due = state.time % rules.balance.interval == 0
+    return state.replace(**apply_where(due, balance, changing, rest, draws, rules)._asdict())
+
+
+def _balance(state: WorldState, draws: BalanceDraws, rules: Rules) -> WorldState:
+    state = state.replace(objects=squeeze(state.objects))
+    chunks = _by_chunk(state.materials)
+    comes, goes = _events(state, chunks, draws, rules)
+    # The rank of each (chunk, creature) in the order in which they are taken.
+    order = jnp.reshape(state.chunk_order, -1)[:, None] * _NUM + jnp.arange(_NUM, dtype=jnp.int16)
+    last = jnp.int16(jnp.iinfo(jnp.int16).max)
+    waiting = jnp.where(comes | goes, order, last)
+
+    def body(carry: tuple[WorldState, jax.Array]) -> tuple[WorldState, jax.Array]:
+        state, waiting = carry
+        index = jnp.argmin(jnp.reshape(waiting, -1)).astype(jnp.int32)
+        chunk, which = index // _NUM, index % _NUM
+        is_left = waiting[chunk, which] < last
+        pick = draws.pick[chunk, which]
+        state = _come(state, chunks, chunk, which, comes[chunk, which] & is_left, pick, rules)
+        state = _go(state, chunk, which, goes[chunk, which] & is_left, pick, rules)
+        done = jnp.arange(waiting.size, dtype=jnp.int32).reshape(waiting.shape) == index
+        return state, jnp.where(done, last, waiting)
+
+    return jax.lax.while_loop(lambda carry: jnp.any(carry[1] < last), body, (state, waiting))[0]
+
+
+def squeeze(objects: Objects) -> Objects:
+    """The objects without holes between them, so that the slots behind the last one are free."""
+    alive = objects.kind != 0
+    slots = jnp.cumsum(alive, dtype=jnp.int32) - 1
+    source = jnp.where(alive, slots, objects.capacity)
+    return jax.tree.map(lambda x: jnp.zeros_like(x).at[source].set(x, mode="drop"), objects)
+
+
+def _by_chunk(materials: jax.Array) -> jax.Array:
+    """The materials of each chunk, uint8 [C, 12, 12]; 0 beyond the edge."""
+    width, height = materials.shape
+    across, down = chunk_grid((width, height))
+    padding = ((0, across * c.CHUNK - width), (0, down * c.CHUNK - height))
+    tiles = jnp.pad(materials, padding).reshape(across, c.CHUNK, down, c.CHUNK)
+    return tiles.transpose(0, 2, 1, 3).reshape(-1, c.CHUNK, c.CHUNK)
+
+
+def _events(
+    state: WorldState, chunks: jax.Array, draws: BalanceDraws, rules: Rules
+) -> tuple[jax.Array, jax.Array]:
+    """In which chunks which creature comes, and goes: bool [C, 3] each."""
+    rule, objects = rules.balance, state.objects
+    numbers = jnp.arange(chunks.shape[0], dtype=jnp.int16)
+    inside = chunk_of(objects.x, objects.y, state.area) == numbers[:, None]
+    kinds = [objects.kind == c.kind(name) for name in _BALANCED]
+    count = jnp.stack([jnp.sum(inside & kind, axis=1, dtype=jnp.int16) for kind in kinds], axis=1)
+    space = jnp.stack(
+        [jnp.sum(chunks == rule.material[i], axis=(1, 2), dtype=jnp.int16) for i in range(_NUM)],
+        axis=1,
+    )
+    low = (rule.low + rule.low_light * state.daylight).astype(jnp.int16)
+    low = jnp.where(space < rule.space, jnp.int16(0), low)
+    high = (rule.high + rule.high_light * state.daylight).astype(jnp.int16)
+    exists = jnp.reshape(state.chunk_order, -1)[:, None] >= 0
+    comes = exists & (count < low) & (draws.event < rule.spawn_probability)
+    goes = exists & ~(count < low) & (count > high) & (draws.event < rule.despawn_probability)
+    return comes, goes
+
+
+def _come(
+    state: WorldState,
+    chunks: jax.Array,
+    chunk: jax.Array,
+    which: jax.Array,
+    wanted: jax.Array,
+    pick: jax.Array,
+    rules: Rules,
+) -> WorldState:
+    """A creature appears on one of the chunk's cells of its material, if that one is free."""
+    rule, objects = rules.balance, state.objects
+    suitable = jnp.reshape(chunks[chunk] == rule.material[which], -1)
+    cell = _nth(suitable, pick)
+    down = chunk_grid(state.area)[1]
+    x = (chunk // down * c.CHUNK + cell // c.CHUNK).astype(jnp.int16)
+    y = (chunk % down * c.CHUNK + cell % c.CHUNK).astype(jnp.int16)
+    player = state.player
+    distance = jnp.abs(player.x - x) + jnp.abs(player.y - y)
+    taken = jnp.any((objects.kind != 0) & (objects.x == x) & (objects.y == y)) | (distance == 0)
+    wanted &= ~taken & (distance >= rule.spawn_distance[which])
+    kind = jnp.asarray([c.kind(name) for name in _BALANCED], jnp.uint8)[which]
+    rule_health = rules.creatures
+    health = jnp.stack(
+        [rule_health.zombie_health, rule_health.skeleton_health, rule_health.cow_health]
+    )[which].astype(jnp.int8)
+    return add_object(state, wanted, kind, x, y, health, jnp.uint8(0))
+
+
+def _go(
+    state: WorldState,
+    chunk: jax.Array,
+    which: jax.Array,
+    wanted: jax.Array,
+    pick: jax.Array,
+    rules: Rules,
+) -> WorldState:
+    """One of the chunk's creatures disappears, if it is far enough from the player."""
+    objects, player = state.objects, state.player
+    kind = jnp.asarray([c.kind(name) for name in _BALANCED], jnp.uint8)[which]
+    inside = chunk_of(objects.x, objects.y, state.area) == chunk.astype(jnp.int16)
+    slot = _nth(inside & (objects.kind == kind), pick)
+    distance = jnp.abs(player.x - objects.x[slot]) + jnp.abs(player.y - objects.y[slot])
+    wanted &= distance >= rules.balance.despawn_distance[which]
+    gone = (jnp.arange(objects.capacity, dtype=jnp.int32) == slot) & wanted
+    return state.replace(
+        objects=jax.tree.map(lambda x: jnp.where(gone, jnp.zeros_like(x), x), objects)
+    )
+
+
+def _nth(mask: jax.Array, pick: jax.Array) -> jax.Array:
+    """The index of true entry floor(pick * n) of the n ones of bool [N]: int32 []."""
+    seen = jnp.cumsum(mask, dtype=jnp.int32)
+    wanted = jnp.minimum((pick * seen[-1].astype(pick.dtype)).astype(jnp.int32), seen[-1] - 1)
+    return jnp.minimum(jnp.sum(seen <= wanted, dtype=jnp.int32), mask.size - 1)
