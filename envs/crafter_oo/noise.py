@@ -6,12 +6,14 @@ of 0..255, the seed, assigns to it. On a fixed grid the offsets are known before
 gradients depend on the seed, so the noise is linear in them: the weights are computed once, in
 NumPy and float64, and a world costs one small matrix product for each square of the grid.
 
+Of the vertices beyond those of its own cell OpenSimplex counts two at each point, chosen by a rule
+that now and then passes over one that is near enough; `_extras_low` and its two companions are that rule.
+
 Source: K. Spencer's OpenSimplex noise (2014), public domain, in the form of the package
-`opensimplex` 0.4.5; the sum over vertices is the same, how it is computed is not.
+`opensimplex` 0.4.5: the same sum, computed in another way.
 """
 
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -86,28 +88,39 @@ def make_grid(
         y_scale: likewise for y.
     """
     xs, ys = _scaled(area[0], x_scale), _scaled(area[1], y_scale)
-    # Squares of about two lattice units: larger ones waste weights, smaller ones calls.
-    block = 4 if max(xs[1] - xs[0], ys[1] - ys[0]) > 0.25 else 8
     points = np.stack(np.broadcast_arrays(xs[:, None], ys[None, :], np.float64(z)), axis=-1)
+    vertices, weights = _contributions(points.reshape(-1, 3))
+    # One that does not reach the point gives way to one that does, so that fewer are hashed.
+    reaches = weights.any(axis=-1)
+    reached = np.argmax(reaches, axis=1)
+    vertices[~reaches] = vertices[np.arange(len(vertices)), reached][np.nonzero(~reaches)[0]]
+    vertices, where = np.unique(vertices.reshape(-1, 3), axis=0, return_inverse=True)
+    # Larger squares waste weights, smaller ones calls.
+    block = 4 if max(xs[1] - xs[0], ys[1] - ys[0]) > 0.25 else 8
+    across, down = (-(-side // block) for side in area)
+    vertex = where.reshape(*area, -1)
+    weights = weights.reshape(*area, -1, 3)
     squares = [
-        points[x : x + block, y : y + block].reshape(-1, 3)
-        for x in range(0, area[0], block)
-        for y in range(0, area[1], block)
+        (slice(x * block, (x + 1) * block), slice(y * block, (y + 1) * block))
+        for x in range(across)
+        for y in range(down)
     ]
-    local = [_vertices_near(square) for square in squares]
-    vertices, where = np.unique(np.concatenate(local), axis=0, return_inverse=True)
+    local = [np.unique(vertex[square][weights[square].any(axis=-1)]) for square in squares]
     most = max(len(found) for found in local)
     members = np.zeros((len(squares), most), np.int32)
-    weights = np.zeros((len(squares), block * block, most, 3))
-    start = 0
+    table = np.zeros((len(squares), block, block, most, 3))
     for index, (square, found) in enumerate(zip(squares, local, strict=True)):
-        members[index, : len(found)] = where.reshape(-1)[start : start + len(found)]
-        start += len(found)
-        offset, kernel = _kernel(square, found)
-        rows = _rows_of(area, block, index)
-        weights[index, rows, : len(found)] = kernel[..., None] * offset / _NORM
-    flat = weights.reshape(len(squares), block * block, most * 3)
-    return Grid(area, block, vertices.astype(np.int32), members, flat)
+        members[index, : len(found)] = found
+        column = np.minimum(np.searchsorted(found, vertex[square]), len(found) - 1)
+        rows, columns, _ = np.indices(column.shape)
+        np.add.at(table[index], (rows, columns, column), weights[square])
+    return Grid(
+        area,
+        block,
+        vertices.astype(np.int32),
+        members,
+        table.reshape(len(squares), block * block, most * 3),
+    )
 
 
 def evaluate(grid: Grid, permutation: jax.Array, dtype: jnp.dtype) -> jax.Array:
@@ -118,8 +131,12 @@ def evaluate(grid: Grid, permutation: jax.Array, dtype: jnp.dtype) -> jax.Array:
         index = table[(index + grid.vertices[:, axis]) & 255]
     gradients = jnp.asarray(GRADIENTS, dtype)[index % len(GRADIENTS)]
     local = gradients[grid.members].reshape(len(grid.members), -1)
+    weights = grid.weights
+    if dtype == jnp.float32:
+        # Weights that are nothing but rounding (see `_contributions`) would vanish in float32.
+        weights = np.where(np.abs(weights) < 1e-30, weights * 1e35, weights)
     values = jnp.einsum(
-        "bcm,bm->bc", jnp.asarray(grid.weights, dtype), local, precision=jax.lax.Precision.HIGHEST
+        "bcm,bm->bc", jnp.asarray(weights, dtype), local, precision=jax.lax.Precision.HIGHEST
     )
     across, down = (-(-side // grid.block) for side in grid.area)
     shape = (across, down, grid.block, grid.block)
@@ -135,25 +152,95 @@ def _scaled(size: int, scale: Sequence[float]) -> np.ndarray:
     return np.asarray(values, np.float64)
 
 
-def _kernel(points: np.ndarray, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets [P, V, 3] from vertices to points and the kernel (2 - |d|^2)^4 there [P, V]."""
-    at = vertices + vertices.sum(axis=1, keepdims=True) * _SQUISH
-    offset = points[:, None] - at[None]
-    return offset, np.maximum(2 - (offset**2).sum(axis=-1), 0) ** 4
+def _contributions(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices that count at each point, int [P, 10, 3], with weights, [P, 10, 3].
+
+    A weight is what the components of a vertex's gradient are multiplied with.
+    """
+    stretched = points + points.sum(axis=1, keepdims=True) * (-1.0 / 6)
+    base = np.floor(stretched).astype(np.int64)
+    inside = stretched - base
+    total = inside[:, 0] + inside[:, 1] + inside[:, 2]
+    # The cell is cut into a tetrahedron at (0, 0, 0), one at (1, 1, 1) and an octahedron between.
+    low, high = total <= 1, total >= 2
+    axes = np.eye(3, dtype=np.int64)
+    zero, one = np.zeros((1, 3), np.int64), np.ones((1, 3), np.int64)
+    corners = np.concatenate([zero, axes, 1 - axes, one])
+    counts = np.asarray([0, 1, 1, 1, 2, 2, 2, 3])
+    own = np.where(low[:, None], counts <= 1, np.where(high[:, None], counts >= 2, True))
+    own &= low[:, None] | high[:, None] | ((counts >= 1) & (counts <= 2))
+    extras = np.where(
+        low[:, None, None],
+        _extras_low(inside),
+        np.where(high[:, None, None], _extras_high(inside), _extras_middle(inside)),
+    )
+    relative = np.concatenate([np.broadcast_to(corners, (len(points), 8, 3)), extras], axis=1)
+    vertices = base[:, None] + relative
+    # In the reference's order, for the sake of the last bit: at a lattice vertex the noise is all
+    # rounding, about 1e-66, and its sign decides whether a tree may grow there.
+    origin = points - (base + base.sum(axis=1, keepdims=True) * _SQUISH)
+    offset = origin[:, None] - relative - relative.sum(axis=-1, keepdims=True) * _SQUISH
+    dx, dy, dz = np.moveaxis(offset, -1, 0)
+    kernel = np.maximum(2 - dx * dx - dy * dy - dz * dz, 0)
+    kernel = (kernel * kernel) ** 2
+    kernel *= np.concatenate([own, np.ones((len(points), 2), bool)], axis=1)
+    return vertices, kernel[..., None] * offset / _NORM
 
 
-def _vertices_near(points: np.ndarray) -> np.ndarray:
-    """All lattice vertices whose kernel reaches one of the points, int [V, 3]."""
-    stretched = points - points.sum(axis=1, keepdims=True) / 6
-    base = np.unique(np.floor(stretched).astype(np.int64), axis=0)
-    around = np.asarray(list(itertools.product(range(-2, 4), repeat=3)))
-    candidates = np.unique((base[:, None] + around[None]).reshape(-1, 3), axis=0)
-    return candidates[(_kernel(points, candidates)[1] > 0).any(axis=0)]
+def _extras_low(inside: np.ndarray) -> np.ndarray:
+    """The two further vertices of points in the tetrahedron at (0, 0, 0): int [P, 2, 3]."""
+    axes = np.eye(3, dtype=np.int64)
+    x, y, z = inside.T
+    origin = 1 - (x + y + z)
+    second_is_z = (x >= y) & (z > y)
+    first_is_z = (x < y) & (z > x)
+    a, score_a = np.where(first_is_z, 2, 0), np.where(first_is_z, z, x)
+    b, score_b = np.where(second_is_z, 2, 1), np.where(second_is_z, z, y)
+    near = np.where(score_b > score_a, b, a)
+    others = np.asarray([(1, 2), (0, 2), (0, 1)])[near]
+    beside_origin = axes[near][:, None] - axes[others]
+    both = axes[a] + axes[b]
+    beyond = np.stack([both, both - (1 - both)], axis=1)
+    return np.where(((origin > score_a) | (origin > score_b))[:, None, None], beside_origin, beyond)
 
 
-def _rows_of(area: tuple[int, int], block: int, index: int) -> np.ndarray:
-    """Where the points of a square, which the edge may cut, stand among its block * block."""
-    down = -(-area[1] // block)
-    width = min(block, area[0] - index // down * block)
-    height = min(block, area[1] - index % down * block)
-    return (np.arange(width)[:, None] * block + np.arange(height)[None, :]).reshape(-1)
+def _extras_high(inside: np.ndarray) -> np.ndarray:
+    """The two further vertices of points in the tetrahedron at (1, 1, 1): int [P, 2, 3]."""
+    axes = np.eye(3, dtype=np.int64)
+    x, y, z = inside.T
+    corner = 3 - (x + y + z)
+    second_is_z = (x <= y) & (z < y)
+    first_is_z = (x > y) & (z < x)
+    # Each stands for the vertex that lacks this axis.
+    a, score_a = np.where(first_is_z, 2, 0), np.where(first_is_z, z, x)
+    b, score_b = np.where(second_is_z, 2, 1), np.where(second_is_z, z, y)
+    missing = np.where(score_b < score_a, b, a)
+    others = np.asarray([(1, 2), (0, 2), (0, 1)])[missing]
+    beside_corner = (1 - axes[missing])[:, None] + axes[others]
+    shared = 1 - axes[a] - axes[b]
+    beyond = np.stack([shared, 2 * shared], axis=1)
+    return np.where(((corner < score_a) | (corner < score_b))[:, None, None], beside_corner, beyond)
+
+
+def _extras_middle(inside: np.ndarray) -> np.ndarray:
+    """The two further vertices of points in the octahedron: int [P, 2, 3]."""
+    axes = np.eye(3, dtype=np.int64)
+    x, y, z = inside.T
+    # Three pairs of opposite vertices: one of two ones, `far`, and the axis that it lacks.
+    excess = np.stack([x + y - 1, x + z - 1, y + z - 1])
+    far, score = excess > 0, np.abs(excess)
+    lacks = np.asarray([2, 1, 0])
+    replaces_a = (score[0] <= score[1]) & (score[0] < score[2])
+    replaces_b = (score[0] > score[1]) & (score[1] < score[2])
+    a, b = np.where(replaces_a, 2, 0), np.where(replaces_b, 2, 1)
+    points = np.arange(inside.shape[0])
+    far_a, far_b = far[a, points], far[b, points]
+    axis_a, axis_b = axes[lacks[a]], axes[lacks[b]]
+    third = 1 - axis_a - axis_b
+    both_far = np.stack([np.ones_like(third), 2 * third], axis=1)
+    both_near = np.stack([np.zeros_like(third), 1 - 2 * third], axis=1)
+    of_far = np.where(far_a[:, None], axis_a, axis_b)
+    of_near = np.where(far_a[:, None], axis_b, axis_a)
+    mixed = np.stack([1 - 2 * of_far, 2 * of_near], axis=1)
+    one_side = np.where(far_a[:, None, None], both_far, both_near)
+    return np.where((far_a == far_b)[:, None, None], one_side, mixed)
