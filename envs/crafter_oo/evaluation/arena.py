@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo.evaluation.canonical import HostState
 from jaxrl.envs.crafter_oo.state import Objects, Player, WorldState, chunk_grid
 
 AREA = (16, 16)
@@ -18,10 +19,15 @@ CENTRE = (8, 8)  # the player's cell
 FRONT = (8, 9)  # what the player faces in a new arena
 HEALTH = {"cow": 3, "zombie": 5, "skeleton": 3, "arrow": 0, "plant": 1}
 
-Edit = Callable[[WorldState], WorldState]
+# These hold NumPy arrays here, and are declared to hold JAX arrays.
+_World: Any = WorldState
+_Player: Any = Player
+_Objects: Any = Objects
+
+Edit = Callable[[HostState], HostState]
 
 
-def arena(ground: str = "grass", time: int = 0) -> WorldState:
+def arena(ground: str = "grass", time: int = 0) -> HostState:
     """16 x 16 cells of one material with the player at (8, 8), facing down, all needs at 9.
 
     Args:
@@ -31,7 +37,7 @@ def arena(ground: str = "grass", time: int = 0) -> WorldState:
     items = np.zeros(len(c.ITEMS), np.int8)
     items[: len(c.STATS)] = 9
     zero = np.float32(0)
-    player = Player(
+    player = _Player(
         x=np.int16(CENTRE[0]),
         y=np.int16(CENTRE[1]),
         facing=np.uint8(c.DOWN),
@@ -45,11 +51,11 @@ def arena(ground: str = "grass", time: int = 0) -> WorldState:
         recover=zero,
         last_health=np.int8(9),
     )
-    state = WorldState(
+    state = _World(
         time=np.int32(time),
         materials=np.full(AREA, c.material(ground), np.uint8),
         player=player,
-        objects=Objects(
+        objects=_Objects(
             id=np.zeros(CAPACITY, np.int32),
             kind=np.zeros(CAPACITY, np.uint8),
             x=np.zeros(CAPACITY, np.int16),
@@ -65,7 +71,7 @@ def arena(ground: str = "grass", time: int = 0) -> WorldState:
     return visit_chunks(state)
 
 
-def built(edits: Iterable[Edit], ground: str = "grass", time: int = 0) -> WorldState:
+def built(edits: Iterable[Edit], ground: str = "grass", time: int = 0) -> HostState:
     """An arena after these edits, in order."""
     state = arena(ground, time)
     for edit in edits:
@@ -76,7 +82,7 @@ def built(edits: Iterable[Edit], ground: str = "grass", time: int = 0) -> WorldS
 def cells(material: str, *where: tuple[int, int]) -> Edit:
     """Lays a material on cells; `ValueError` for one outside the map."""
 
-    def edit(state: WorldState) -> WorldState:
+    def edit(state: HostState) -> HostState:
         materials = np.array(state.materials)
         for cell in where:
             _check_inside(state, cell)
@@ -95,7 +101,7 @@ def rectangle(material: str, low: tuple[int, int], high: tuple[int, int]) -> Edi
 def items(**amounts: int) -> Edit:
     """Sets items of the inventory, health and the other needs included; 0..9 each."""
 
-    def edit(state: WorldState) -> WorldState:
+    def edit(state: HostState) -> HostState:
         inventory = np.array(state.player.items)
         for name, amount in amounts.items():
             if not 0 <= amount <= 9:
@@ -110,7 +116,7 @@ def items(**amounts: int) -> Edit:
 def player(**fields: Any) -> Edit:
     """Sets fields of the player's record (see `Player`), with their dtypes."""
 
-    def edit(state: WorldState) -> WorldState:
+    def edit(state: HostState) -> HostState:
         new = {
             name: getattr(state.player, name).dtype.type(value) for name, value in fields.items()
         }
@@ -139,7 +145,7 @@ def thing(
         ValueError: the cell is outside the map or taken, or no slot is free.
     """
 
-    def edit(state: WorldState) -> WorldState:
+    def edit(state: HostState) -> HostState:
         _check_inside(state, where)
         objects = state.objects
         taken = (objects.kind != 0) & (objects.x == where[0]) & (objects.y == where[1])
@@ -148,7 +154,7 @@ def thing(
         free = np.flatnonzero(objects.kind == 0)
         if not len(free):
             raise ValueError(f"all {objects.capacity} slots are taken")
-        values = Objects(
+        values = _Objects(
             id=int(state.next_id),
             kind=c.kind(kind),
             x=where[0],
@@ -158,13 +164,13 @@ def thing(
             facing=facing,
         )
         new = {name: _put(getattr(objects, name), free[0], v) for name, v in vars(values).items()}
-        added = state.replace(objects=Objects(**new), next_id=state.next_id + np.int32(1))
+        added = state.replace(objects=_Objects(**new), next_id=state.next_id + np.int32(1))
         return visit_chunks(added)
 
     return edit
 
 
-def visit_chunks(state: WorldState) -> WorldState:
+def visit_chunks(state: HostState) -> HostState:
     """Gives a place in the order to chunks that hold an object and had none."""
     order = np.array(state.chunk_order)
     there = state.objects.kind != 0
@@ -183,7 +189,7 @@ def _put(array: np.ndarray, index: int, value: Any) -> np.ndarray:
     return new
 
 
-def _check_inside(state: WorldState, cell: tuple[int, int]) -> None:
+def _check_inside(state: HostState, cell: tuple[int, int]) -> None:
     width, height = state.area
     if not (0 <= cell[0] < width and 0 <= cell[1] < height):
         raise ValueError(f"cell {cell} is outside the map of {width} x {height} cells")

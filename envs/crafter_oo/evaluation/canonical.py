@@ -12,26 +12,29 @@ import numpy as np
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.state import WorldState
 
+# A `WorldState` of NumPy arrays; its fields are declared as JAX arrays.
+HostState = Any
 
-def canonical(state: WorldState) -> WorldState:
+
+def canonical(state: WorldState) -> HostState:
     """The state as NumPy arrays, its objects in the first slots, in the order of their ids."""
-    state = jax.tree.map(np.asarray, state)
-    objects = state.objects
+    host: HostState = jax.tree.map(np.asarray, state)
+    objects = host.objects
     # Stable, so that the empty slots, which are alike, stay behind.
     order = np.argsort(np.where(objects.kind != 0, objects.id, np.iinfo(np.int32).max), axis=-1)
-    return state.replace(
+    return host.replace(
         objects=jax.tree.map(lambda field: np.take_along_axis(field, order, -1), objects)
     )
 
 
-def conform(state: Any, like: WorldState) -> WorldState:
+def conform(state: Any, like: WorldState) -> HostState:
     """A model's state in canonical form, with the dtypes of `like`.
 
     Raises:
         ValueError: not a `WorldState`, or a field of another shape or with values that its dtype
             cannot hold; names the field.
     """
-    if jax.tree.structure(state) != jax.tree.structure(like):
+    if not isinstance(state, WorldState):
         raise ValueError(f"a model's state must be a WorldState, got {type(state).__name__}")
 
     def convert(path: Any, value: Any, old: Any) -> np.ndarray:
@@ -51,8 +54,8 @@ def conform(state: Any, like: WorldState) -> WorldState:
     return canonical(jax.tree_util.tree_map_with_path(convert, state, like))
 
 
-def fingerprints(states: WorldState) -> list[bytes]:
-    """One digest for each of B states (leaves [B, ...]) in canonical form; equal states share it."""
+def fingerprints(states: HostState) -> list[bytes]:
+    """One digest for each of B canonical states, leaves [B, ...]; equal states share it."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]
     # Adding zero makes -0.0 and 0.0 one.
     parts = [
@@ -73,7 +76,7 @@ def same(first: WorldState, second: WorldState) -> bool:
     return fingerprint(first) == fingerprint(second)
 
 
-def ticked(state: WorldState, action: int) -> WorldState:
+def ticked(state: HostState, action: int) -> HostState:
     """The state a step later as far as the clock goes: `time` and the player's last action."""
     return state.replace(
         time=np.int32(state.time + 1),

@@ -29,12 +29,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.draws import BalanceDraws, ObjectDraws, TapeDraws
 from jaxrl.envs.crafter_oo.evaluation.canonical import (
+    HostState,
     canonical,
     check_action,
     conform,
@@ -50,6 +50,12 @@ _ABOVE = np.float32(1 - 2**-24)  # the last float32 below 1: above every thresho
 _BALANCED = ("zombie", "skeleton", "cow")
 
 
+# These hold NumPy arrays here, and are declared to hold JAX arrays.
+_Tape: Any = TapeDraws
+_ObjectDraws: Any = ObjectDraws
+_BalanceDraws: Any = BalanceDraws
+
+
 class IntractableError(RuntimeError):
     """A step has too many outcomes to enumerate."""
 
@@ -57,9 +63,9 @@ class IntractableError(RuntimeError):
 class _Tree(NamedTuple):
     """B open branches: their draws, [B, ...], probabilities, float64 [B], and what they lead to."""
 
-    draws: TapeDraws
+    draws: Any
     probability: np.ndarray
-    results: Any
+    results: HostState
 
 
 class _Level(NamedTuple):
@@ -69,7 +75,7 @@ class _Level(NamedTuple):
     """
 
     probability: np.ndarray
-    put: Callable[[TapeDraws, np.ndarray], TapeDraws]
+    put: Callable[[Any, np.ndarray], Any]
 
 
 class Transitions:
@@ -113,26 +119,28 @@ class Transitions:
         order = np.argsort(-merged.probability, kind="stable")
         return [(float(merged.probability[i]), _take(merged.results, i)) for i in order]
 
-    def _walk(self, state: WorldState, action: int, goal: WorldState | None) -> _Tree:
+    def _walk(self, state: HostState, action: int, goal: HostState | None) -> _Tree:
         """All branches to the end; those that lead to `goal` only, if there is one."""
         draws = _quiet(state)
         tree = _Tree(draws, np.ones(1), self._run(draws, state, action))
-        chance = float(np.max(self._host.recipes.collect_probability * (self._ahead(state, action))))
+        chance = float(
+            np.max(self._host.recipes.collect_probability * (self._ahead(state, action)))
+        )
         if 0 < chance < 1:
             tree = self._grow(tree, _collecting(chance), state, action)
         if goal is not None:
             tree = _keep(tree, _agrees_on_player(tree.results, goal))
         due = (int(state.time) + 1) % int(self._host.balance.interval) == 0
-        for slot in np.flatnonzero(state.objects.kind):
+        for slot in np.flatnonzero(state.objects.kind).tolist():
             level = self._acting(state, slot)
             if level is None or not len(tree.probability):
                 continue
             tree = self._grow(tree, level, state, action)
             if goal is not None:
                 tree = _keep(tree, _agrees_on_object(tree.results, goal, state, slot, due))
-        return self._balance(tree, state, action, goal) if due else tree
+        return self._balance(tree, state, action, goal) if due and len(tree.probability) else tree
 
-    def _ahead(self, state: WorldState, action: int) -> np.ndarray:
+    def _ahead(self, state: HostState, action: int) -> np.ndarray:
         """Which material the player could collect in this step: bool [13]."""
         if c.ACTIONS[action] != "do":
             return np.zeros(len(c.MATERIALS), np.bool_)
@@ -141,7 +149,7 @@ class Transitions:
         inside = 0 <= x < width and 0 <= y < height
         return np.arange(len(c.MATERIALS)) == (state.materials[x, y] if inside else 0)
 
-    def _acting(self, state: WorldState, slot: int) -> _Level | None:
+    def _acting(self, state: HostState, slot: int) -> _Level | None:
         """The outcomes of what an object draws; None if it draws nothing."""
         rule = self._host.creatures
         thresholds: dict[str, Any] = {
@@ -158,11 +166,9 @@ class Transitions:
                 "wander": rule.skeleton_move_probability,
             },
         }.get(c.KINDS[state.objects.kind[slot]], {})
-        return _object_level(thresholds, int(slot)) if thresholds else None
+        return _object_level(thresholds, slot) if thresholds else None
 
-    def _balance(
-        self, tree: _Tree, state: WorldState, action: int, goal: WorldState | None
-    ) -> _Tree:
+    def _balance(self, tree: _Tree, state: HostState, action: int, goal: HostState | None) -> _Tree:
         visited = tree.results.chunk_order.reshape(len(tree.probability), -1) >= 0
         chunks = np.flatnonzero(visited.any(axis=0)).tolist()
         for chunk in chunks:
@@ -195,7 +201,8 @@ class Transitions:
         picks = ((np.arange(parts) + 0.5) / parts).astype(np.float32)
         # Below both thresholds, between them, above both.
         low, high = sorted(
-            float(np.clip(p[which], 0, 1)) for p in (rule.spawn_probability, rule.despawn_probability)
+            float(np.clip(p[which], 0, 1))
+            for p in (rule.spawn_probability, rule.despawn_probability)
         )
         bands = [(0.0, low), ((low + high) / 2, high - low)]
         bands = [(event, mass) for event, mass in bands if mass > 0]
@@ -203,14 +210,14 @@ class Transitions:
         masses = [*np.repeat([mass / parts for _, mass in bands], parts), 1 - high]
         pick = np.asarray([*np.tile(picks, len(bands)), 0], np.float32)
 
-        def put(draws: TapeDraws, index: np.ndarray) -> TapeDraws:
+        def put(draws: Any, index: np.ndarray) -> Any:
             event_all, pick_all = (np.array(field) for field in draws.balanced)
             event_all[:, chunk, which], pick_all[:, chunk, which] = events[index], pick[index]
-            return draws.replace(balanced=BalanceDraws(event_all, pick_all))
+            return draws.replace(balanced=_BalanceDraws(event_all, pick_all))
 
         return _Level(np.asarray(masses, np.float64), put)
 
-    def _grow(self, tree: _Tree, level: _Level, state: WorldState, action: int) -> _Tree:
+    def _grow(self, tree: _Tree, level: _Level, state: HostState, action: int) -> _Tree:
         """Every branch with every outcome of a level; equal ones of one parent are merged."""
         branches, outcomes = len(tree.probability), len(level.probability)
         parent, index = np.divmod(np.arange(branches * outcomes), outcomes)
@@ -229,7 +236,7 @@ class Transitions:
                 f"more than {self.limit} ways in which a step can go are open at once"
             )
 
-    def _run(self, draws: TapeDraws, state: WorldState, action: int) -> WorldState:
+    def _run(self, draws: Any, state: HostState, action: int) -> HostState:
         """The next states of B draws, in canonical form, leaves [B, ...]."""
         count = len(draws.collected)
         near = min(NEAR, state.objects.capacity)
@@ -256,23 +263,23 @@ def _host(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
-def _quiet(state: WorldState) -> TapeDraws:
+def _quiet(state: HostState) -> Any:
     """Draws in which nothing happens that need not, for one branch: leaves [1, ...]."""
     slots = state.objects.capacity
     above = np.full((1, slots), _ABOVE, np.float32)
     chunks = np.full((1, state.chunk_order.size, len(_BALANCED)), _ABOVE, np.float32)
     direction = np.zeros((1, slots), np.uint8)
-    return TapeDraws(
+    return _Tape(
         collected=np.full(1, _ABOVE, np.float32),
-        by_slot=ObjectDraws(*(above for _ in ObjectDraws._fields[:-1]), direction=direction),
-        balanced=BalanceDraws(chunks, np.zeros_like(chunks)),
+        by_slot=_ObjectDraws(*(above for _ in ObjectDraws._fields[:-1]), direction=direction),
+        balanced=_BalanceDraws(chunks, np.zeros_like(chunks)),
     )
 
 
 def _collecting(chance: float) -> _Level:
     values = np.asarray([0, _ABOVE], np.float32)
 
-    def put(draws: TapeDraws, index: np.ndarray) -> TapeDraws:
+    def put(draws: Any, index: np.ndarray) -> Any:
         return draws.replace(collected=values[index])
 
     return _Level(np.asarray([chance, 1 - chance]), put)
@@ -288,7 +295,7 @@ def _object_level(thresholds: dict[str, Any], slot: int) -> _Level:
     fields = {name: np.where(sides[:, i] == 0, 0, _ABOVE) for i, name in enumerate(names)}
     fields["direction"] = sides[:, -1]
 
-    def put(draws: TapeDraws, index: np.ndarray) -> TapeDraws:
+    def put(draws: Any, index: np.ndarray) -> Any:
         changed = {}
         for name, values in fields.items():
             column = np.array(getattr(draws.by_slot, name))
@@ -336,11 +343,11 @@ def _take(tree: Any, row: int) -> Any:
     return jax.tree.map(lambda x: x[row], tree)
 
 
-def _one(state: WorldState) -> WorldState:
+def _one(state: HostState) -> HostState:
     return jax.tree.map(lambda x: np.asarray(x)[None], state)
 
 
-def _agrees_on_player(results: WorldState, goal: WorldState) -> np.ndarray:
+def _agrees_on_player(results: HostState, goal: HostState) -> np.ndarray:
     """Whether the player's records, but for health, are those of the goal: bool [B]."""
     agrees = results.time == goal.time
     for name, value in vars(goal.player).items():
@@ -352,7 +359,7 @@ def _agrees_on_player(results: WorldState, goal: WorldState) -> np.ndarray:
 
 
 def _agrees_on_object(
-    results: WorldState, goal: WorldState, state: WorldState, slot: int, due: bool
+    results: HostState, goal: HostState, state: HostState, slot: int, due: bool
 ) -> np.ndarray:
     """Whether the object of a slot of `state` is where it is in the goal: bool [B].
 
@@ -369,16 +376,14 @@ def _agrees_on_object(
     return agrees.any(axis=1)
 
 
-def _agrees_on_chunk(
-    results: WorldState, goal: WorldState, chunk: int, kind: str
-) -> np.ndarray:
+def _agrees_on_chunk(results: HostState, goal: HostState, chunk: int, kind: str) -> np.ndarray:
     """Whether a chunk's creatures of a kind are those of the goal: bool [B]."""
     wanted = _records(goal, chunk, kind)
     count = len(results.time)
     return np.asarray([_records(_take(results, i), chunk, kind) == wanted for i in range(count)])
 
 
-def _records(state: WorldState, chunk: int, kind: str) -> set[tuple[int, ...]]:
+def _records(state: HostState, chunk: int, kind: str) -> set[tuple[int, ...]]:
     """What is known of them but the ids, which depend on what comes in other chunks."""
     objects = state.objects
     inside = _in_chunk(state, chunk) & (objects.kind == c.kind(kind))
@@ -386,7 +391,7 @@ def _records(state: WorldState, chunk: int, kind: str) -> set[tuple[int, ...]]:
     return set(zip(*(field[inside].tolist() for field in fields), strict=True))
 
 
-def _in_chunk(state: WorldState, chunk: int) -> np.ndarray:
+def _in_chunk(state: HostState, chunk: int) -> np.ndarray:
     objects = state.objects
     down = chunk_grid(state.area)[1]
     return (objects.x // c.CHUNK) * down + objects.y // c.CHUNK == chunk

@@ -1,7 +1,7 @@
-"""One life: what an agent that knows nothing lives through until it dies.
+"""One life: what a curious agent that knows no rule lives through until it dies.
 
-The explorer repeats a random action for a while, as a child would, since single random steps never
-leave the place where they start.
+The explorer walks on in one direction for a while, tries to use whatever is in its way, sleeps when
+it is tired and now and then does anything at all. It does not know what its actions are for.
 """
 
 from collections.abc import Iterator
@@ -14,32 +14,61 @@ import numpy as np
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.draws import KeyDraws, draw_world
 from jaxrl.envs.crafter_oo.rules import Rules
-from jaxrl.envs.crafter_oo.state import WorldState
+from jaxrl.envs.crafter_oo.state import WorldState, material_at
 from jaxrl.envs.crafter_oo.transition import transition
 from jaxrl.envs.crafter_oo.worldgen import generate
 
 AREA = (64, 64)
 CAPACITY = 128
 LENGTH = 10_000  # an episode's end
-_REPEAT = 0.75  # probability of doing the same once more
 _BLOCK = 64  # steps between two looks at whether the player is alive
+
+_ANYTHING = 0.15  # probability of an action out of all
+_USE = 0.85  # of using what is ahead
+_STRAIGHT = 0.9  # of walking on
+_TIRED = 4  # energy below which it sleeps
+_FIRST_MOVE, _DO, _SLEEP = c.action("move_left"), c.action("do"), c.action("sleep")
+_OPEN = np.asarray([name in ("outside", "grass", "sand", "path") for name in c.MATERIALS])
+
+
+def explore(key: jax.Array, state: WorldState) -> jax.Array:
+    """The explorer's action, int32 []."""
+    keys = jax.random.split(key, 4)
+    anything, use, straight = (jax.random.uniform(k, (), jnp.float32) for k in keys[:3])
+    some = jax.random.randint(keys[3], (), 0, len(c.ACTIONS) * 4, jnp.int32)
+    player, objects = state.player, state.objects
+    dx, dy = jnp.asarray(c.DIRECTIONS, jnp.int16)[player.facing]
+    x, y = player.x + dx, player.y + dy
+    met = jnp.any((objects.kind != 0) & (objects.x == x) & (objects.y == y))
+    ahead = material_at(state.materials, x, y)
+    blocked = met | ~jnp.asarray(_OPEN)[ahead] | (ahead == 0)
+    onward = ~blocked & (straight < _STRAIGHT)
+    move = _FIRST_MOVE + jnp.where(onward, player.facing.astype(jnp.int32), some % 4)
+    usable = met | ~jnp.asarray(_OPEN)[ahead]
+    action = jnp.where(usable & (use < _USE), _DO, move)
+    tired = player.items[c.item("energy")] < _TIRED
+    action = jnp.where(tired & ~usable, _SLEEP, action)
+    return jnp.where(anything < _ANYTHING, some // 4, action)
 
 
 @partial(jax.jit, static_argnames="length")
 def _live(
-    key: jax.Array, state: WorldState, action: jax.Array, rules: Rules, length: int
-) -> tuple[tuple[WorldState, jax.Array], tuple[WorldState, jax.Array]]:
-    def step(
-        carry: tuple[WorldState, jax.Array], key: jax.Array
-    ) -> tuple[tuple[WorldState, jax.Array], tuple[WorldState, jax.Array]]:
-        state, action = carry
-        key_step, key_action, key_repeat = jax.random.split(key, 3)
-        new = jax.random.randint(key_action, (), 0, len(c.ACTIONS), jnp.int32)
-        action = jnp.where(jax.random.bernoulli(key_repeat, _REPEAT), action, new)
-        state = transition(KeyDraws(key_step), state, action, rules)
-        return (state, action), (state, action)
+    key: jax.Array, state: WorldState, rules: Rules, length: int
+) -> tuple[WorldState, jax.Array]:
+    """States after each of `length` steps, and the actions that led to them."""
 
-    return jax.lax.scan(step, (state, action), jax.random.split(key, length))
+    def step(state: WorldState, key: jax.Array) -> tuple[WorldState, tuple[WorldState, jax.Array]]:
+        key_action, key_step = jax.random.split(key)
+        action = explore(key_action, state)
+        state = transition(KeyDraws(key_step), state, action, rules)
+        return state, (state, action)
+
+    return jax.lax.scan(step, state, jax.random.split(key, length))[1]
+
+
+@partial(jax.jit, static_argnames=("area", "capacity"))
+def _new_world(key: jax.Array, rules: Rules, area: tuple[int, int], capacity: int) -> WorldState:
+    return generate(draw_world(key, area), area, capacity, rules)
 
 
 def one_life(
@@ -55,18 +84,15 @@ def one_life(
     """
     key_world, key_life = jax.random.split(key)
     if state is None:
-        state = generate(draw_world(key_world, AREA), AREA, CAPACITY, rules)
-    state = jax.tree.map(jnp.asarray, state)
-    action, lived = jnp.int32(0), 0
-    while lived < length and state.player.health > 0:
-        before = jax.tree.map(np.asarray, state)
-        key_block = jax.random.fold_in(key_life, lived)
-        (state, action), block = _live(key_block, state, action, rules, _BLOCK)
-        states, actions = jax.tree.map(np.asarray, block)
+        state = _new_world(key_world, rules, AREA, CAPACITY)
+    before, lived = jax.tree.map(np.asarray, state), 0
+    while lived < length and before.player.health > 0:
+        states, actions = jax.tree.map(
+            np.asarray, _live(jax.random.fold_in(key_life, lived), before, rules, _BLOCK)
+        )
         for i in range(min(_BLOCK, length - lived)):
             after = jax.tree.map(lambda leaf, i=i: leaf[i], states)
             yield before, int(actions[i]), after
+            before, lived = after, lived + 1
             if after.player.health <= 0:
                 return
-            before = after
-        lived += _BLOCK

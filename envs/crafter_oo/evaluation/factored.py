@@ -18,19 +18,19 @@ import numpy as np
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.evaluation import features as f
 from jaxrl.envs.crafter_oo.evaluation.arena import visit_chunks
-from jaxrl.envs.crafter_oo.evaluation.canonical import canonical, fingerprint, ticked
+from jaxrl.envs.crafter_oo.evaluation.canonical import HostState, canonical, fingerprint, ticked
 from jaxrl.envs.crafter_oo.evaluation.mutators import occupied
-from jaxrl.envs.crafter_oo.state import WorldState
 
 # (factor's contexts from general to special, options, label in the given next state or None) ->
 # the label chosen.
 Choose = Callable[[Sequence[Hashable], Sequence[Hashable], Hashable | None], Hashable]
 
-_STAY, _GONE, _RESET = "stay", "gone", "reset"
+_STAY, _GONE = "stay", "gone"
 _NEEDS = ("hunger", "thirst", "fatigue", "recover")
 _CHANGES = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
+_RESETS = (0.0, 0.5, 1.0)  # what a need may be set to
 _COUNTERS = {-1: "less", 0: "same", 1: "more"}
-_FULL = (0, 4, 5)  # what a counter may be set to
+_FULL = (0, 1, 4, 5)  # what a counter may be set to
 _MOST_NEW = 2  # objects that can appear in a step
 _AMOUNTS = range(10)
 
@@ -40,8 +40,8 @@ class _Impossible(Exception):
 
 
 def walk(
-    state: WorldState, action: int, choose: Choose, target: WorldState | None = None
-) -> WorldState | None:
+    state: HostState, action: int, choose: Choose, target: HostState | None = None
+) -> HostState | None:
     """A next state of labels that `choose` chose.
 
     Args:
@@ -63,15 +63,13 @@ def walk(
 class _Walk:
     """One walk; the methods are its parts, in order."""
 
-    def __init__(
-        self, state: WorldState, action: int, choose: Choose, target: WorldState | None
-    ):
+    def __init__(self, state: HostState, action: int, choose: Choose, target: HostState | None):
         self.state, self.target, self.choose = state, target, choose
         self.seen = f.observe(state, action)
         self.next = ticked(state, action)
         self.taken = occupied(state)
 
-    def run(self) -> WorldState:
+    def run(self) -> HostState:
         self._player()
         self._inventory()
         self._needs()
@@ -85,7 +83,7 @@ class _Walk:
         return visit_chunks(self.next.replace(objects=objects))
 
     def _pick(
-        self, contexts: Sequence[Hashable], options: Sequence[Hashable], label: Hashable = None
+        self, contexts: Sequence[Hashable], options: Sequence[Hashable], label: Any = None
     ) -> Any:
         if self.target is not None and label not in options:
             raise _Impossible
@@ -94,7 +92,9 @@ class _Walk:
     def _set(self, **fields: Any) -> None:
         player = self.next.player
         typed = {
-            name: value if isinstance(value, np.ndarray) else getattr(player, name).dtype.type(value)
+            name: value
+            if isinstance(value, np.ndarray)
+            else getattr(player, name).dtype.type(value)
             for name, value in fields.items()
         }
         self.next = self.next.replace(player=player.replace(**typed))
@@ -126,8 +126,9 @@ class _Walk:
         old, goal = self.state.player, self.target and self.target.player
         for name in _NEEDS:
             value = float(getattr(old, name))
-            # A change that leads to 0 is a change, not a reset.
-            values = {0.0: _RESET} | {value + change: change for change in _CHANGES}
+            # What a change leads to is a change, not a reset.
+            values: dict[float, Hashable] = {reset: ("to", reset) for reset in _RESETS}
+            values |= {value + change: change for change in _CHANGES}
             options = {label: new for new, label in values.items()}
             label = goal and values.get(float(getattr(goal, name)))
             self._set(**{name: options[self._pick(f.of_need(self.seen, name), [*options], label)]})
@@ -157,7 +158,7 @@ class _Walk:
         seen = f.observe_object(self.seen, slot)
         cell = int(fields["x"][slot]), int(fields["y"][slot])
         moves = self._moves(cell)
-        label: Hashable = None
+        label: Any = None
         if self.target is not None:
             label = _GONE if goal is None else _label(moves, (goal["x"], goal["y"]))
         chosen = self._pick(f.of_object_move(seen), [*moves, _GONE], label)
@@ -193,8 +194,9 @@ class _Walk:
             number += 1
         self.next = self.next.replace(next_id=np.int32(number))
 
-    def _add(self, slot: int, number: int, kind: int, goal: dict[str, int] | None) -> None:
-        cell, front = goal and (goal["x"], goal["y"]), self.seen.front_cell
+    def _add(self, slot: int, number: int, kind: int, goal: Any) -> None:
+        cell: Any = goal and (goal["x"], goal["y"])
+        front = self.seen.front_cell
         places = [False] if front is None or self.taken[front] else [False, True]
         if self._pick(f.alone("new_in_front", kind), places, goal and cell == front):
             cell = front
@@ -209,8 +211,8 @@ class _Walk:
         for field, value in zip(self.fields.values(), values, strict=True):
             field[slot] = value
 
-    def _goal(self, number: int) -> dict[str, int] | None:
-        """The record of the object with this id in the target."""
+    def _goal(self, number: int) -> Any:
+        """The record of the object with this id in the target, a dict; None if there is none."""
         if self.target is None:
             return None
         objects = self.target.objects

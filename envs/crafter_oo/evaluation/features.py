@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
-from jaxrl.envs.crafter_oo.state import WorldState
+from jaxrl.envs.crafter_oo.evaluation.canonical import HostState
 
 Contexts = tuple[Hashable, ...]
 _NEED_OF = {"health": "recover", "food": "hunger", "drink": "thirst", "energy": "fatigue"}
@@ -28,7 +28,7 @@ class Seen(NamedTuple):
         stock: (wood, stone, coal, iron, sapling), each up to 4.
     """
 
-    state: WorldState
+    state: HostState
     deed: str
     front: str
     front_cell: tuple[int, int] | None
@@ -57,7 +57,7 @@ class SeenObject(NamedTuple):
     weak: bool
 
 
-def observe(state: WorldState, action: int) -> Seen:
+def observe(state: HostState, action: int) -> Seen:
     """The player's surroundings."""
     player, name = state.player, c.ACTIONS[action]
     moving = name.startswith("move_")
@@ -153,7 +153,12 @@ def of_front(seen: Seen) -> Contexts:
     cell = seen.front_cell
     material = int(seen.state.materials[cell]) if cell is not None else 0
     deed = ("front", material, seen.deed, seen.front)
-    return ("front", material), ("front", material, seen.deed), deed, (*deed, seen.means, seen.stock)
+    return (
+        ("front", material),
+        ("front", material, seen.deed),
+        deed,
+        (*deed, seen.means, seen.stock),
+    )
 
 
 def of_object_move(seen: SeenObject) -> Contexts:
@@ -193,14 +198,14 @@ def _tools(what: str) -> list[int]:
     return [c.item(f"{material}_{what}") for material in ("wood", "stone", "iron")]
 
 
-def _beside(state: WorldState, x: int, y: int, direction: int) -> tuple[int, int] | None:
+def _beside(state: HostState, x: int, y: int, direction: int) -> tuple[int, int] | None:
     dx, dy = c.DIRECTIONS[direction].tolist()
     width, height = state.area
     inside = 0 <= x + dx < width and 0 <= y + dy < height
     return (x + dx, y + dy) if inside else None
 
 
-def _what(state: WorldState, cell: tuple[int, int] | None) -> str:
+def _what(state: HostState, cell: tuple[int, int] | None) -> str:
     """What is on a cell: a kind of object, or a material."""
     if cell is None:
         return c.MATERIALS[0]
@@ -213,7 +218,7 @@ def _what(state: WorldState, cell: tuple[int, int] | None) -> str:
     return c.MATERIALS[state.materials[cell]]
 
 
-def _threat(state: WorldState) -> Hashable:
+def _threat(state: HostState) -> Hashable:
     """Kinds and counters of the zombies and arrows that could hurt the player now."""
     objects, player = state.objects, state.player
     distance = abs(objects.x - player.x) + abs(objects.y - player.y)

@@ -1,10 +1,10 @@
 """State fidelity: how much of a predicted state has to be mended to get the true one.
 
 The raw edit distance is the number of operations (add, remove, replace; RFC 6902) of a JSON patch
-that turns one state's JSON tree into the other's; normalised, it is divided by the number of leaves
-of the true state's tree. A state holds no randomness, so that there is none to leave out. Objects
-are members named by their id, so that a missing one does not displace the others, and one that
-comes or goes is one operation.
+that turns one state's JSON tree into the other's, lists compared by position; normalised, it is
+divided by the number of leaves of the true state's tree. A state holds no randomness, so that there
+is none to leave out. Objects are members named by their id, so that a missing one does not displace
+the others, and one that comes or goes is one operation.
 
 Source: OneLife (arXiv 2510.12088), RFC 6902.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
-from jaxrl.envs.crafter_oo.evaluation.canonical import canonical
+from jaxrl.envs.crafter_oo.evaluation.canonical import HostState, canonical
 from jaxrl.envs.crafter_oo.state import WorldState
 
 # What a kind calls its counter.
@@ -24,12 +24,12 @@ COUNTERS = {"zombie": "cooldown", "skeleton": "reload", "plant": "grown"}
 
 def state_tree(state: WorldState) -> dict[str, Any]:
     """A state as nested dicts and lists of numbers, names and booleans."""
-    state = canonical(state)
-    player = state.player
+    host = canonical(state)
+    player = host.player
     body = ("x", "y", "sleeping", "hunger", "thirst", "fatigue", "recover", "last_health")
     return {
-        "time": state.time.item(),
-        "materials": [[c.MATERIALS[cell] for cell in column] for column in state.materials],
+        "time": host.time.item(),
+        "materials": [[c.MATERIALS[cell] for cell in column] for column in host.materials],
         "player": {
             **{name: getattr(player, name).item() for name in body},
             "facing": int(player.facing),
@@ -37,10 +37,10 @@ def state_tree(state: WorldState) -> dict[str, Any]:
             "inventory": dict(zip(c.ITEMS, player.items.tolist(), strict=True)),
             "achievements": dict(zip(c.ACHIEVEMENTS, player.unlocked.tolist(), strict=True)),
         },
-        "objects": _objects(state),
-        "next_id": state.next_id.item(),
-        "chunk_order": state.chunk_order.tolist(),
-        "overflow": state.overflow.item(),
+        "objects": _objects(host),
+        "next_id": host.next_id.item(),
+        "chunk_order": host.chunk_order.tolist(),
+        "overflow": host.overflow.item(),
     }
 
 
@@ -54,7 +54,8 @@ def edit_distance(predicted: Any, true: Any) -> int:
         pairs = zip(predicted, true, strict=False)
         surplus = abs(len(predicted) - len(true))
         return surplus + sum(edit_distance(first, second) for first, second in pairs)
-    alike = type(predicted) is type(true) and predicted == true
+    # In JSON a number is no truth value.
+    alike = isinstance(predicted, bool) == isinstance(true, bool) and predicted == true
     return 0 if alike else 1
 
 
@@ -74,12 +75,12 @@ def fidelity(predicted: WorldState, true: WorldState) -> tuple[int, float]:
     return raw, raw / leaves(goal)
 
 
-def _objects(state: WorldState) -> dict[str, Any]:
+def _objects(state: HostState) -> dict[str, Any]:
     objects = state.objects
     tree = {}
     for slot in np.flatnonzero(objects.kind):
         kind = c.KINDS[objects.kind[slot]]
-        record = {"kind": kind}
+        record: dict[str, Any] = {"kind": kind}
         record |= {name: int(getattr(objects, name)[slot]) for name in ("x", "y", "health")}
         if kind in COUNTERS:
             record[COUNTERS[kind]] = int(objects.counter[slot])

@@ -132,7 +132,7 @@ def factory(name: str) -> Factory:
         raise ValueError(f"cannot import the model {name!r}: {error}") from None
     if not callable(found):
         raise ValueError(f"{name!r} must be a function (rules, key) -> model")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def make(name: str, rules: Rules, key: jax.Array) -> Model:

@@ -16,18 +16,18 @@ import numpy as np
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.evaluation.arena import visit_chunks
 from jaxrl.envs.crafter_oo.evaluation.canonical import (
+    HostState,
     canonical,
     check_action,
     fingerprint,
     ticked,
 )
 from jaxrl.envs.crafter_oo.rules import Rules
-from jaxrl.envs.crafter_oo.state import WorldState
 
 DISTRACTORS = 10
 _TRIES = 50  # draws for one distractor before it may equal an earlier one
 
-Mutator = Callable[[np.random.Generator, WorldState, Rules], WorldState | None]
+Mutator = Callable[[np.random.Generator, HostState, Rules], HostState | None]
 
 
 def generator(key: jax.Array) -> np.random.Generator:
@@ -35,9 +35,7 @@ def generator(key: jax.Array) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32))
 
 
-def entity_health(
-    random: np.random.Generator, state: WorldState, rules: Rules
-) -> WorldState | None:
+def entity_health(random: np.random.Generator, state: HostState, rules: Rules) -> HostState | None:
     """One object has another health in 0..9."""
     del rules
     slot = _any_object(random, state)
@@ -49,8 +47,8 @@ def entity_health(
 
 
 def entity_position(
-    random: np.random.Generator, state: WorldState, rules: Rules
-) -> WorldState | None:
+    random: np.random.Generator, state: HostState, rules: Rules
+) -> HostState | None:
     """One object is on another free cell on which its kind can stand."""
     slot = _any_object(random, state)
     if slot is None:
@@ -65,13 +63,13 @@ def entity_position(
     return visit_chunks(state.replace(objects=state.objects.replace(x=x, y=y)))
 
 
-def player_health(random: np.random.Generator, state: WorldState, rules: Rules) -> WorldState:
+def player_health(random: np.random.Generator, state: HostState, rules: Rules) -> HostState:
     """The player has another health in 0..9."""
     del rules
     return _with_item(state, 0, _other(random, int(state.player.items[0]), 10))
 
 
-def inventory(random: np.random.Generator, state: WorldState, rules: Rules) -> WorldState:
+def inventory(random: np.random.Generator, state: HostState, rules: Rules) -> HostState:
     """The player has another number, in 0..9, of one item that is not health."""
     del rules
     index = int(random.integers(1, len(c.ITEMS)))
@@ -79,8 +77,8 @@ def inventory(random: np.random.Generator, state: WorldState, rules: Rules) -> W
 
 
 def illegal_collecting(
-    random: np.random.Generator, state: WorldState, rules: Rules
-) -> WorldState | None:
+    random: np.random.Generator, state: HostState, rules: Rules
+) -> HostState | None:
     """Something comes into the inventory that the cell in front does not give."""
     if c.ACTIONS[state.player.action] != "do":
         return None
@@ -101,8 +99,8 @@ def illegal_collecting(
 
 
 def illegal_crafting(
-    random: np.random.Generator, state: WorldState, rules: Rules
-) -> WorldState | None:
+    random: np.random.Generator, state: HostState, rules: Rules
+) -> HostState | None:
     """A tool is made that was not asked for, or without paying for it."""
     if not c.ACTIONS[state.player.action].startswith("make_"):
         return None
@@ -118,9 +116,7 @@ def illegal_crafting(
     return _with_item(state, int(tool), int(state.player.items[tool]) + 1)
 
 
-def illegal_moving(
-    random: np.random.Generator, state: WorldState, rules: Rules
-) -> WorldState | None:
+def illegal_moving(random: np.random.Generator, state: HostState, rules: Rules) -> HostState | None:
     """The player moves to a cell beside it other than the one it was told to go to."""
     name = c.ACTIONS[state.player.action]
     if not name.startswith("move_"):
@@ -154,8 +150,8 @@ MUTATORS: dict[str, Mutator] = {
 
 
 def mutate(
-    name: str, key: jax.Array, state: WorldState, action: int, rules: Rules
-) -> WorldState | None:
+    name: str, key: jax.Array, state: HostState, action: int, rules: Rules
+) -> HostState | None:
     """One distractor of a kind (see `MUTATORS`), or None where the kind does not apply.
 
     Args:
@@ -170,8 +166,8 @@ def mutate(
 
 
 def distractors(
-    key: jax.Array, state: WorldState, action: int, rules: Rules, count: int = DISTRACTORS
-) -> list[WorldState]:
+    key: jax.Array, state: HostState, action: int, rules: Rules, count: int = DISTRACTORS
+) -> list[HostState]:
     """`count` distractors of a step, of all kinds that apply in turn, different from each other.
 
     Arguments as in `mutate`.
@@ -180,7 +176,7 @@ def distractors(
     later = ticked(canonical(state), check_action(action))
     kinds = [m for m in MUTATORS.values() if m(random, later, rules) is not None]
     order = random.permutation(len(kinds))
-    found: dict[bytes, WorldState] = {}
+    found: dict[bytes, HostState] = {}
     for turn in range(count * _TRIES):
         if len(found) == count:
             break
@@ -190,7 +186,7 @@ def distractors(
     return list(found.values())
 
 
-def occupied(state: WorldState) -> np.ndarray:
+def occupied(state: HostState) -> np.ndarray:
     """Where an object or the player stands, bool [W, H]."""
     taken = np.zeros(state.area, np.bool_)
     there = state.objects.kind != 0
@@ -199,7 +195,7 @@ def occupied(state: WorldState) -> np.ndarray:
     return taken
 
 
-def _any_object(random: np.random.Generator, state: WorldState) -> int | None:
+def _any_object(random: np.random.Generator, state: HostState) -> int | None:
     slots = np.flatnonzero(state.objects.kind)
     return int(random.choice(slots)) if len(slots) else None
 
@@ -209,16 +205,16 @@ def _other(random: np.random.Generator, value: int, count: int) -> int:
     return int(random.choice([n for n in range(count) if n != value]))
 
 
-def _material(state: WorldState, x: int, y: int) -> int:
+def _material(state: HostState, x: int, y: int) -> int:
     width, height = state.area
     return int(state.materials[x, y]) if 0 <= x < width and 0 <= y < height else 0
 
 
-def _with_item(state: WorldState, index: int, amount: int) -> WorldState:
+def _with_item(state: HostState, index: int, amount: int) -> HostState:
     items = np.array(state.player.items)
     items[index] = amount
     return _with_items(state, items)
 
 
-def _with_items(state: WorldState, items: np.ndarray) -> WorldState:
+def _with_items(state: HostState, items: np.ndarray) -> HostState:
     return state.replace(player=state.player.replace(items=items.astype(np.int8)))
