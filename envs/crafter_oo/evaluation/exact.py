@@ -46,7 +46,7 @@ from jaxrl.envs.crafter_oo.transition import NEAR, transition
 
 LIMIT = 4096
 _LANES = 128  # outcomes that go through the transition at once
-_ABOVE = np.float32(1 - 2**-24)  # the last float32 below 1: above every threshold that can fail
+_ABOVE = np.float32(np.inf)  # on the far side of every threshold, also of probability 1
 _BALANCED = ("zombie", "skeleton", "cow")
 
 
@@ -126,7 +126,7 @@ class Transitions:
         chance = float(
             np.max(self._host.recipes.collect_probability * (self._ahead(state, action)))
         )
-        if 0 < chance < 1:
+        if chance > 0:
             tree = self._grow(tree, _collecting(chance), state, action)
         if goal is not None:
             tree = _keep(tree, _agrees_on_player(tree.results, goal))
