@@ -95,6 +95,11 @@ _PROBES = {
     "Probe-TimeLimit-v1": "value:TimeLimit",
 }
 
+_CRAFTER = {
+    "CrafterOO-OO-v1": "structured",
+    "CrafterOO-Symbolic-v1": "symbolic",
+}
+
 _ENVIRONMENTS: dict[str, Entry] = {
     **{
         env_id: Entry(f"gymnax.environments.{target}", "jaxrl.adapters.gymnax:factory")
@@ -105,6 +110,10 @@ _ENVIRONMENTS: dict[str, Entry] = {
         for name, target in _BRAX.items()
     },
     **{env_id: Entry(f"jaxrl.envs.probes.{target}") for env_id, target in _PROBES.items()},
+    **{
+        env_id: Entry(f"jaxrl.envs.crafter_oo.environment:{target}")
+        for env_id, target in _CRAFTER.items()
+    },
 }
 
 _ALGORITHMS: dict[str, Any] = {

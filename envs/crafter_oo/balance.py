@@ -16,6 +16,7 @@ from jaxrl.envs.crafter_oo.draws import BalanceDraws, Draws
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import Objects, WorldState, add_object, chunk_grid, chunk_of
 from jaxrl.rows import apply_where
+from jaxrl.selection import first_true, nth_true
 
 _BALANCED = ("zombie", "skeleton", "cow")
 _NUM = len(_BALANCED)
@@ -69,10 +70,8 @@ def _balance(state: WorldState, draws: BalanceDraws, rules: Rules) -> WorldState
 
 def squeeze(objects: Objects) -> Objects:
     """The objects without holes between them, so that the slots behind the last one are free."""
-    alive = objects.kind != 0
-    slots = jnp.cumsum(alive, dtype=jnp.int32) - 1
-    source = jnp.where(alive, slots, objects.capacity)
-    return jax.tree.map(lambda x: jnp.zeros_like(x).at[source].set(x, mode="drop"), objects)
+    source = first_true(objects.kind != 0, objects.capacity)
+    return jax.tree.map(lambda x: x.at[source].get(mode="fill", fill_value=0), objects)
 
 
 def _by_chunk(materials: jax.Array) -> jax.Array:
@@ -157,6 +156,6 @@ def _go(
 
 def _nth(mask: jax.Array, pick: jax.Array) -> jax.Array:
     """The index of true entry floor(pick * n) of the n ones of bool [N]: int32 []."""
-    seen = jnp.cumsum(mask, dtype=jnp.int32)
-    wanted = jnp.minimum((pick * seen[-1].astype(pick.dtype)).astype(jnp.int32), seen[-1] - 1)
-    return jnp.minimum(jnp.sum(seen <= wanted, dtype=jnp.int32), mask.size - 1)
+    count = jnp.sum(mask, dtype=jnp.int32)
+    wanted = jnp.minimum((pick * count.astype(pick.dtype)).astype(jnp.int32), count - 1)
+    return jnp.minimum(nth_true(mask, wanted), mask.size - 1)

@@ -23,6 +23,7 @@ from jaxrl.envs.crafter_oo.state import (
     material_at,
     open_chunks,
 )
+from jaxrl.selection import first_true
 
 _NOWHERE = -1  # the code of no cell at all
 _OUTSIDE = -2  # that of every cell outside the map
@@ -85,91 +86,117 @@ class Outcome(NamedTuple):
     broken: jax.Array
 
 
-class Effects(NamedTuple):
-    """What else follows from an `Outcome`.
+class Deed(NamedTuple):
+    """What each of the K nearby objects does, [K].
 
     Attributes:
-        health: int8 [K], of each object at the end.
-        counter: int16 [K].
-        x, y: int16 [K].
-        removed: bool [K].
-        bite: int16 [], what the player loses by bites.
+        outcome: what of it the others notice.
+        health: int32, after what happened to it before its turn.
+        able: bool, it acts.
+        removed: bool, it is gone.
+        moved_first, moved_second: bool, it moved to the cell it wanted first, or to the second.
     """
 
+    outcome: Outcome
     health: jax.Array
-    counter: jax.Array
-    x: jax.Array
-    y: jax.Array
+    able: jax.Array
     removed: jax.Array
-    bite: jax.Array
+    moved_first: jax.Array
+    moved_second: jax.Array
 
 
-def resolve(acting: Acting, state: WorldState, rules: Rules) -> tuple[Outcome, Effects]:
+def resolve(acting: Acting, state: WorldState, rules: Rules) -> Deed:
     """What all nearby objects do, each after those before it."""
-    nothing = jnp.full(acting.cell.shape, _NOWHERE, jnp.int32)
-    guess = Outcome(acting.cell, nothing, nothing, nothing)
     player = _code(state.player.x, state.player.y, state.area)
-    damage = jnp.where(
-        state.player.sleeping, rules.creatures.zombie_damage_asleep, rules.creatures.zombie_damage
+    fixed = jax.lax.optimization_barrier(_surroundings(acting, player, state.area))
+
+    def body(carry: tuple[Deed, jax.Array]) -> tuple[Deed, jax.Array]:
+        guess = carry[0].outcome
+        deed = _act(acting, fixed, guess, rules)
+        pairs = zip(deed.outcome, guess, strict=True)
+        return deed, jnp.any(jnp.stack([jnp.any(a != b) for a, b in pairs]))
+
+    nothing = jnp.full(acting.cell.shape, _NOWHERE, jnp.int32)
+    stays = Outcome(acting.cell, nothing, nothing, nothing)
+    health, no = acting.objects.health.astype(jnp.int32), jnp.zeros(nothing.shape, jnp.bool_)
+    start = (Deed(stays, health, no, no, no, no), jnp.asarray(True))
+    return jax.lax.while_loop(lambda carry: carry[1], body, start)[0]
+
+
+class _Surroundings(NamedTuple):
+    """What does not depend on the guess.
+
+    Attributes:
+        first_later, second_later: bool [K], the wanted cell is taken by the player or by an object
+            that acts later.
+        first_own, second_own: bool [K], it is the object's own.
+        beside: int32 [4, K], the codes of the cells beside each object.
+        mob_later: bool [K], a cow, zombie or skeleton that acts later stands beside it.
+    """
+
+    first_later: jax.Array
+    second_later: jax.Array
+    first_own: jax.Array
+    second_own: jax.Array
+    beside: jax.Array
+    mob_later: jax.Array
+
+
+def _surroundings(acting: Acting, player: jax.Array, area: tuple[int, int]) -> _Surroundings:
+    first, second, cell = acting.first, acting.second, acting.cell
+    beside = jnp.stack(
+        [
+            _code(acting.objects.x + jnp.int16(dx), acting.objects.y + jnp.int16(dy), area)
+            for dx, dy in c.DIRECTIONS.tolist()
+        ]
+    )
+    mobs = jnp.where(_is_mob(acting), cell, _NOWHERE)
+    return _Surroundings(
+        first_later=_any_after(cell, first) | (first == player),
+        second_later=_any_after(cell, second) | (second == player),
+        first_own=first == cell,
+        second_own=second == cell,
+        beside=beside,
+        mob_later=jnp.any(jax.vmap(_any_after, (None, 0))(mobs, beside), axis=0),
     )
 
-    def once(guess: Outcome) -> tuple[Outcome, Effects]:
-        return _act(acting, guess, player, state, damage, rules)
 
-    def body(carry: tuple[Outcome, Effects, jax.Array]) -> tuple[Outcome, Effects, jax.Array]:
-        guess, _, _ = carry
-        outcome, effects = once(guess)
-        changed = jnp.any(jnp.stack([jnp.any(a != b) for a, b in zip(outcome, guess, strict=True)]))
-        return outcome, effects, changed
-
-    first, effects = once(guess)
-    carry = (first, effects, jnp.asarray(True))
-    outcome, effects, _ = jax.lax.while_loop(lambda carry: carry[2], body, carry)
-    return outcome, effects
+def _is_mob(acting: Acting) -> jax.Array:
+    return acting.cow | acting.zombie | acting.skeleton
 
 
-def _act(
-    acting: Acting,
-    guess: Outcome,
-    player: jax.Array,
-    state: WorldState,
-    damage: jax.Array,
-    rules: Rules,
-) -> tuple[Outcome, Effects]:
+def _act(acting: Acting, fixed: _Surroundings, guess: Outcome, rules: Rules) -> Deed:
     """One round: each object acts on what `guess` says of those before it."""
-    rule, objects = rules.creatures, acting.objects
+    rule, objects, mob = rules.creatures, acting.objects, _is_mob(acting)
     shot = _struck_before(guess.struck, acting.cell) * rule.arrow_damage.astype(jnp.int32)
     health = jnp.maximum(objects.health.astype(jnp.int32) - shot, 0)
-    trampled = acting.plant & acting.acts & _mob_beside(acting, guess, state.area)
+    before = jnp.where(mob, guess.cell, _NOWHERE)
+    mob_before = jnp.any(jax.vmap(_any_before, (None, 0))(before, fixed.beside), axis=0)
+    trampled = acting.plant & acting.acts & (fixed.mob_later | mob_before)
     health = jnp.maximum(health - jnp.where(trampled, rule.plant_damage.astype(jnp.int32), 0), 0)
-    creature = acting.cow | acting.zombie | acting.skeleton
-    dead = acting.acts & (creature | acting.plant) & (health <= 0)
+    dead = acting.acts & (mob | acting.plant) & (health <= 0)
     able = acting.acts & (~dead | rules.quirks.dead_act)
 
-    first_taken = _taken(acting.first, acting, guess, player, dead)
+    def taken(wanted: jax.Array, later: jax.Array, own: jax.Array) -> jax.Array:
+        before = _any_before(guess.cell, wanted) | _any_before(guess.born, wanted)
+        return before | later | (own & ~dead)
+
+    first_taken = taken(acting.first, fixed.first_later, fixed.first_own)
+    second_taken = taken(acting.second, fixed.second_later, fixed.second_own)
     first_material = _material(acting.first, acting.first_material, guess)
-    first_free = ~first_taken & rule.walkable[first_material]
-    went = able & acting.wants_first & first_free & creature
-    second_taken = _taken(acting.second, acting, guess, player, dead)
     second_material = _material(acting.second, acting.second_material, guess)
-    turns = able & acting.skeleton & ~went
-    went_second = turns & acting.moves_second & ~second_taken & rule.walkable[second_material]
-    shot_free = ~second_taken & rule.arrow_walkable[second_material]
-    shoots = turns & acting.shoots & shot_free
+    went = able & acting.wants_first & ~first_taken & rule.walkable[first_material] & mob
+    turns = able & acting.skeleton & ~went & ~second_taken
+    went_second = turns & acting.moves_second & rule.walkable[second_material]
+    shoots = turns & acting.shoots & rule.arrow_walkable[second_material]
 
     flying = acting.arrow & acting.acts
     hits = flying & first_taken
     lands = flying & ~first_taken & ~rule.arrow_walkable[first_material]
-    flies = flying & ~hits & ~lands
     breaks = lands & rule.arrow_destroys[first_material]
-
     removed = dead | hits | lands
-    moved_first = (went & ~dead) | flies
+    moved_first = (went & ~dead) | (flying & ~hits & ~lands)
     moved_second = went_second & ~dead
-    x = jnp.where(moved_first, acting.first_x, objects.x)
-    y = jnp.where(moved_first, acting.first_y, objects.y)
-    x = jnp.where(moved_second, acting.second_x, x)
-    y = jnp.where(moved_second, acting.second_y, y)
     cell = jnp.where(moved_first, acting.first, acting.cell)
     cell = jnp.where(moved_second, acting.second, cell)
     outcome = Outcome(
@@ -178,69 +205,46 @@ def _act(
         struck=jnp.where(hits, acting.first, _NOWHERE),
         broken=jnp.where(breaks, acting.first, _NOWHERE),
     )
-    bites, counter = _count_down(acting, able, shoots, x, y, state, rules)
-    later = _struck_after(outcome.struck, outcome.cell) * rule.arrow_damage.astype(jnp.int32)
-    effects = Effects(
-        health=jnp.maximum(health - later, 0).astype(jnp.int8),
-        counter=counter,
-        x=x,
-        y=y,
-        removed=removed,
-        bite=jnp.sum(jnp.where(bites, damage, jnp.int16(0)), dtype=jnp.int16),
-    )
-    return outcome, effects
+    return Deed(outcome, health, able, removed, moved_first, moved_second)
 
 
-def _count_down(
-    acting: Acting,
-    able: jax.Array,
-    shoots: jax.Array,
-    x: jax.Array,
-    y: jax.Array,
-    state: WorldState,
-    rules: Rules,
-) -> tuple[jax.Array, jax.Array]:
-    """Which zombies bite, and all counters afterwards."""
-    rule, counter = rules.creatures, acting.objects.counter
-    distance = jnp.abs(state.player.x - x) + jnp.abs(state.player.y - y)
-    close = acting.zombie & able & (distance <= rule.zombie_bite_distance)
+def _changed(
+    acting: Acting, deed: Deed, state: WorldState, rules: Rules
+) -> tuple[Objects, jax.Array]:
+    """The K objects afterwards, and what the player loses by bites and arrows, int16 []."""
+    rule, objects, player = rules.creatures, acting.objects, state.player
+    x = jnp.where(deed.moved_first, acting.first_x, objects.x)
+    y = jnp.where(deed.moved_first, acting.first_y, objects.y)
+    x = jnp.where(deed.moved_second, acting.second_x, x)
+    y = jnp.where(deed.moved_second, acting.second_y, y)
+
+    counter = objects.counter
+    distance = jnp.abs(player.x - x) + jnp.abs(player.y - y)
+    close = acting.zombie & deed.able & (distance <= rule.zombie_bite_distance)
     bites = close & (counter == 0)
     cooldown = jnp.where(bites, rule.zombie_cooldown, counter - jnp.int16(1))
-    counter = jnp.where(close, cooldown, counter)
+    shoots = deed.outcome.born >= 0
     reload = jnp.where(shoots, rule.skeleton_reload, jnp.maximum(counter - jnp.int16(1), 0))
+    counter = jnp.where(close, cooldown, counter)
     counter = jnp.where(acting.skeleton & acting.acts, reload, counter)
-    grows = acting.plant & acting.acts
-    return bites, counter + grows.astype(jnp.int16)
+    counter = counter + (acting.plant & acting.acts).astype(jnp.int16)
 
+    struck, cell = jax.lax.optimization_barrier((deed.outcome.struck, deed.outcome.cell))
+    shot = _struck_after(struck, cell) * rule.arrow_damage.astype(jnp.int32)
+    health = jnp.maximum(deed.health - shot, 0).astype(jnp.int8)
+    after = objects.replace(x=x, y=y, health=health, counter=counter)
+    after = jax.tree.map(lambda field: jnp.where(deed.removed, jnp.zeros_like(field), field), after)
 
-def _taken(
-    wanted: jax.Array, acting: Acting, guess: Outcome, player: jax.Array, dead: jax.Array
-) -> jax.Array:
-    """Whether the wanted cell is taken when its object acts: bool [K]."""
-    itself = (wanted == acting.cell) & ~dead
-    before = _any_before(guess.cell, wanted) | _any_before(guess.born, wanted)
-    return itself | before | _any_after(acting.cell, wanted) | (wanted == player)
+    damage = jnp.where(player.sleeping, rule.zombie_damage_asleep, rule.zombie_damage)
+    here = _code(player.x, player.y, state.area)
+    loss = jnp.sum(jnp.where(bites, damage, jnp.int16(0)), dtype=jnp.int16)
+    return after, loss + jnp.sum(struck == here, dtype=jnp.int16) * rule.arrow_damage
 
 
 def _material(wanted: jax.Array, material: jax.Array, guess: Outcome) -> jax.Array:
     """The material of the wanted cell, unless an arrow destroyed what was there before."""
     broken = _any_before(guess.broken, wanted)
     return jnp.where(broken, jnp.uint8(c.material("path")), material)
-
-
-def _mob_beside(acting: Acting, guess: Outcome, area: tuple[int, int]) -> jax.Array:
-    """Whether a cow, zombie or skeleton stands beside each object when it acts: bool [K]."""
-    mob = acting.cow | acting.zombie | acting.skeleton
-    before = jnp.where(mob, guess.cell, _NOWHERE)
-    after = jnp.where(mob, acting.cell, _NOWHERE)
-    height = area[1]
-    beside = jnp.zeros(mob.shape, jnp.bool_)
-    for dx, dy in c.DIRECTIONS.tolist():
-        row = acting.objects.y + jnp.int16(dy)
-        inside = (row >= 0) & (row < height)
-        cell = jnp.where(inside, acting.cell + dx * height + dy, _OUTSIDE)
-        beside |= _any_before(before, cell) | _any_after(after, cell)
-    return beside
 
 
 def _order(num: int) -> jax.Array:
@@ -383,17 +387,11 @@ def update_objects(
     nearby = jax.tree.map(lambda field: field.at[slots].get(mode="fill", fill_value=0), objects)
     acts = (nearby.kind != 0) & (nearby.id < first_new)
     acts &= distance.at[slots].get(mode="clip") < reach
-    acting = intend(nearby, acts, draws.objects(slots), state, rules)
-    outcome, effects = resolve(acting, state, rules)
-
-    gone = effects.removed
-    nearby = nearby.replace(
-        x=effects.x, y=effects.y, health=effects.health, counter=effects.counter
-    )
-    nearby = jax.tree.map(lambda field: jnp.where(gone, jnp.zeros_like(field), field), nearby)
-    objects = jax.tree.map(lambda old, new: old.at[slots].set(new, mode="drop"), objects, nearby)
-    strikes = jnp.sum(outcome.struck == _code(player.x, player.y, state.area), dtype=jnp.int16)
-    loss = effects.bite + strikes * rules.creatures.arrow_damage
+    # Without the barrier XLA computes all of this anew for every pair of objects.
+    acting = jax.lax.optimization_barrier(intend(nearby, acts, draws.objects(slots), state, rules))
+    deed = resolve(acting, state, rules)
+    after, loss = _changed(acting, deed, state, rules)
+    objects = jax.tree.map(lambda old, new: old.at[slots].set(new, mode="drop"), objects, after)
     health = jnp.maximum(player.health - loss, 0).astype(jnp.int8)
     items = jnp.where(jnp.arange(len(c.ITEMS), dtype=jnp.int8) == 0, health, player.items)
     missed = jnp.sum(relevant, dtype=jnp.int32) > near
@@ -402,16 +400,9 @@ def update_objects(
         player=player.replace(items=items),
         overflow=state.overflow | missed,
     )
-    state = _break(state, outcome.broken)
-    state = _enter_chunks(state, acting, outcome, effects)
-    return _shoot(state, acting, outcome)
-
-
-def first_true(mask: jax.Array, size: int) -> jax.Array:
-    """The indices of the first `size` true entries of a bool [N], padded with N: int32 [size]."""
-    seen = jnp.cumsum(mask, dtype=jnp.int32)
-    wanted = jnp.arange(size, dtype=jnp.int32)
-    return jnp.sum(seen[None, :] <= wanted[:, None], axis=1, dtype=jnp.int32)
+    state = _break(state, deed.outcome.broken)
+    state = _enter_chunks(state, acting, deed)
+    return _shoot(state, acting, deed.outcome.born >= 0)
 
 
 def _break(state: WorldState, broken: jax.Array) -> WorldState:
@@ -431,18 +422,16 @@ def _break(state: WorldState, broken: jax.Array) -> WorldState:
     return state.replace(materials=materials)
 
 
-def _enter_chunks(
-    state: WorldState, acting: Acting, outcome: Outcome, effects: Effects
-) -> WorldState:
+def _enter_chunks(state: WorldState, acting: Acting, deed: Deed) -> WorldState:
     """Notes the chunks that objects moved or shot into."""
-    moved = (effects.x != acting.objects.x) | (effects.y != acting.objects.y)
-    chunk = jnp.where(moved, chunk_of(effects.x, effects.y, state.area), jnp.int16(-1))
-    shot = chunk_of(acting.second_x, acting.second_y, state.area)
-    chunk = jnp.where(outcome.born >= 0, shot, chunk)
+    first = chunk_of(acting.first_x, acting.first_y, state.area)
+    second = chunk_of(acting.second_x, acting.second_y, state.area)
+    chunk = jnp.where(deed.moved_first, first, jnp.int16(-1))
+    chunk = jnp.where(deed.moved_second | (deed.outcome.born >= 0), second, chunk)
     return state.replace(chunk_order=open_chunks(state.chunk_order, chunk))
 
 
-def _shoot(state: WorldState, acting: Acting, outcome: Outcome) -> WorldState:
+def _shoot(state: WorldState, acting: Acting, shoots: jax.Array) -> WorldState:
     """Adds the arrows that were shot, in the order of who shot them; a loop, for it is rare."""
 
     def body(carry: tuple[WorldState, jax.Array]) -> tuple[WorldState, jax.Array]:
@@ -454,5 +443,5 @@ def _shoot(state: WorldState, acting: Acting, outcome: Outcome) -> WorldState:
         state = add_object(state, jnp.any(shot), kind, x, y, health, facing)
         return state, shot & (jnp.arange(shot.size) != index)
 
-    state, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), body, (state, outcome.born >= 0))
+    state, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), body, (state, shoots))
     return state

@@ -7,7 +7,8 @@ gradients depend on the seed, so the noise is linear in them: the weights are co
 NumPy and float64, and a world costs one small matrix product for each square of the grid.
 
 Of the vertices beyond those of its own cell OpenSimplex counts two at each point, chosen by a rule
-that now and then passes over one that is near enough; `_extras_low` and its two companions are that rule.
+that now and then passes over one that is near enough; `_extras_low` and the two functions after it
+are that rule.
 
 Source: K. Spencer's OpenSimplex noise (2014), public domain, in the form of the package
 `opensimplex` 0.4.5: the same sum, computed in another way.

@@ -36,7 +36,7 @@ _COLLECTED = jnp.asarray(
 
 
 class _Target(NamedTuple):
-    """The cell the player looks at: int16 x, y; material uint8; `hit` bool [N], the object there."""
+    """The cell the player looks at, its material, and the object there: bool [N] and []."""
 
     x: jax.Array
     y: jax.Array

@@ -13,7 +13,8 @@ from jaxrl.envs.crafter_oo.player import update_player
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import WorldState
 
-NEAR = 48  # default number of objects that can act in a step
+CAPACITY = 192  # default number of object slots
+NEAR = 48  # default number of objects that can be near enough to the player to matter
 
 
 def transition(

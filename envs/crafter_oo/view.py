@@ -67,18 +67,24 @@ def entity_of_player(state: WorldState) -> jax.Array:
     return jnp.where(state.player.sleeping, jnp.uint8(ENTITIES.index("player-sleep")), awake)
 
 
-def local_view(state: WorldState, rules: Rules) -> LocalView:
-    """The cells around the player and what stands on them."""
-    player, objects = state.player, state.objects
-    left = player.x - jnp.int16(GRID[0] // 2)
-    top = player.y - jnp.int16(GRID[1] // 2)
+def cells(state: WorldState) -> tuple[jax.Array, jax.Array]:
+    """x and y of the visible cells, int16 [9, 7] each; some may lie outside the map."""
+    left = state.player.x - jnp.int16(GRID[0] // 2)
+    top = state.player.y - jnp.int16(GRID[1] // 2)
     xs = left + jnp.arange(GRID[0], dtype=jnp.int16)
     ys = top + jnp.arange(GRID[1], dtype=jnp.int16)
-    x, y = jnp.broadcast_to(xs[:, None], GRID), jnp.broadcast_to(ys[None, :], GRID)
+    return jnp.broadcast_to(xs[:, None], GRID), jnp.broadcast_to(ys[None, :], GRID)
+
+
+def local_view(state: WorldState, rules: Rules) -> LocalView:
+    """The cells around the player and what stands on them."""
+    objects = state.objects
+    x, y = cells(state)
     here = (objects.x == x[..., None]) & (objects.y == y[..., None])
     looks = entity_of_objects(state, rules)
     entities = jnp.max(jnp.where(here, looks, jnp.uint8(0)), axis=-1)
-    centre = (GRID[0] // 2, GRID[1] // 2)
+    centre = jnp.zeros(GRID, jnp.bool_).at[GRID[0] // 2, GRID[1] // 2].set(True)
     return LocalView(
-        material_at(state.materials, x, y), entities.at[centre].set(entity_of_player(state))
+        material_at(state.materials, x, y),
+        jnp.where(centre, entity_of_player(state), entities),
     )

@@ -23,6 +23,7 @@ from jaxrl.envs.crafter_oo.state import (
     empty_objects,
     open_chunks,
 )
+from jaxrl.selection import first_true
 
 # name: (z, octaves of (size, weight), normalised, x scale, y scale), in cells.
 _FIELDS: dict[str, tuple[float, tuple[tuple[int, float], ...], bool, tuple, tuple]] = {
@@ -168,7 +169,7 @@ def _place(kinds: jax.Array, capacity: int, rules: Rules) -> tuple[Objects, jax.
     width, height = kinds.shape
     flat = jnp.reshape(kinds, -1)
     count = jnp.sum(flat > 0, dtype=jnp.int32)
-    (cell,) = jnp.nonzero(flat > 0, size=capacity, fill_value=width * height)
+    cell = first_true(flat > 0, capacity)
     kind = flat.at[cell].get(mode="fill", fill_value=0)
     there = kind > 0
     rule = rules.creatures

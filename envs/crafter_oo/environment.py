@@ -1,0 +1,196 @@
+"""Crafter: survive, gather and craft in an open world seen from above.
+
+Observation: by id.
+    `CrafterOO-Symbolic-v1`  float32 [1723], `observations.SYMBOLIC`
+    `CrafterOO-Pixels-v1`    uint8 [64, 64, 3], the 9 x 7 cells around the player and the inventory
+    `CrafterOO-OO-v1`        the visible cells and the player as a pytree
+Action: `Discrete(17)`, `constants.ACTIONS`.
+Reward: a tenth of the change of health, plus 1 when something of the 22 `ACHIEVEMENTS` is achieved
+    for the first time in the episode; other tasks: `tasks`.
+Termination: health 0. Truncation: 10,000 steps.
+
+Source: Hafner (2021), arXiv 2109.06780; the rules are those of the package `crafter` 1.8.3.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxrl.environment import Environment, EnvParams
+from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo import observations
+from jaxrl.envs.crafter_oo.draws import KeyDraws, draw_world
+from jaxrl.envs.crafter_oo.rules import Rules, crafter, preset
+from jaxrl.envs.crafter_oo.state import WorldState
+from jaxrl.envs.crafter_oo.tasks import make_task
+from jaxrl.envs.crafter_oo.transition import CAPACITY, NEAR, transition
+from jaxrl.envs.crafter_oo.worldgen import generate
+from jaxrl.spaces import Discrete, Space
+
+_SMALLEST = 9  # cells along a side of a map
+
+
+@struct.dataclass
+class Params(EnvParams):
+    """Parameters of Crafter.
+
+    Attributes:
+        max_steps_in_episode: the time limit.
+        rules: all numbers of the game.
+    """
+
+    max_steps_in_episode: int = 10_000
+    rules: Rules = struct.field(default_factory=crafter)
+
+
+class Observer(NamedTuple):
+    """How a state is shown.
+
+    Attributes:
+        name: as in the environment's id.
+        observe: (key, state, rules) -> observation. The key is for what is drawn at random in a
+            picture; it has no part in what happens.
+        space: () -> the observations' space.
+    """
+
+    name: str
+    observe: Callable[[jax.Array, WorldState, Rules], Any]
+    space: Callable[[], Space]
+
+
+class CrafterOO(Environment):
+    """Crafter with one kind of observation and one task."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        task: str = "all",
+        rules: str = "crafter",
+        area: tuple[int, int] = (64, 64),
+        capacity: int = CAPACITY,
+        near: int = NEAR,
+    ):
+        """A world of `area` cells.
+
+        Args:
+            observer: how states are shown.
+            task: "all" or one of `ACHIEVEMENTS`, see `tasks`.
+            rules: the default rules, one of `rules.PRESETS`.
+            area: (W, H), at least 9 each.
+            capacity: number of object slots.
+            near: how many objects can be near enough to the player to matter.
+
+        Raises:
+            ValueError: unknown rules or task, an area too small or too large, capacities that are
+                too small for it.
+        """
+        super().__init__()
+        self.observer, self.task = observer, make_task(task)
+        self.rules = rules
+        self._default_rules = preset(rules)
+        self.area = _checked_area(area)
+        self.capacity, self.near = _checked_capacity(self.area, capacity, near)
+
+    @property
+    def name(self) -> str:
+        """The id under which the environment is registered."""
+        return f"CrafterOO-{self.observer.name}-v1"
+
+    @property
+    def num_actions(self) -> int:
+        """17."""
+        return len(c.ACTIONS)
+
+    @property
+    def default_params(self) -> Params:
+        """A limit of 10,000 steps and the rules of the constructor."""
+        return Params(rules=self._default_rules)
+
+    def reset_env(self, key: jax.Array, params: Params) -> tuple[Any, WorldState]:
+        """A new world: the first observation and the state."""
+        key_world, key_observe = jax.random.split(key)
+        draws = draw_world(key_world, self.area)
+        state = generate(draws, self.area, self.capacity, params.rules)
+        return self.observe(key_observe, state, None, params), state
+
+    def step_env(
+        self, key: jax.Array, state: WorldState, action: jax.Array, params: Params
+    ) -> tuple[Any, WorldState, jax.Array, jax.Array, dict[str, jax.Array]]:
+        """One step.
+
+        `info`: `achievements` bool [22], what was achieved in the episode; `discount` float32 [],
+        0 if the episode terminated; `overflow` bool [], see `WorldState`.
+        """
+        after = transition(KeyDraws(key), state, action, params.rules, self.near)
+        terminated = self.task.terminated(after)
+        info = {
+            "achievements": after.player.unlocked > 0,
+            "discount": jnp.where(terminated, jnp.float32(0), jnp.float32(1)),
+            "overflow": after.overflow,
+        }
+        reward = self.task.reward(state, after, params.rules)
+        return self.observe(key, after, action, params), after, reward, terminated, info
+
+    def observe(self, key: jax.Array, state: WorldState, action: Any, params: Params) -> Any:
+        """The observation of a state."""
+        return self.observer.observe(key, state, params.rules)
+
+    def is_truncated(self, state: WorldState, params: Params) -> jax.Array:
+        """Whether the time limit is reached."""
+        return state.time >= params.max_steps_in_episode
+
+    def action_space(self, params: Params | None = None) -> Discrete:
+        """`Discrete(17)`."""
+        return Discrete(len(c.ACTIONS))
+
+    def observation_space(self, params: Params | None = None) -> Space:
+        """The observer's space."""
+        return self.observer.space()
+
+
+def _checked_area(area: Any) -> tuple[int, int]:
+    sides = tuple(area) if isinstance(area, list | tuple) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+        raise ValueError(f"area must be two whole numbers (width, height), got {area!r}")
+    # Positions are int16, and so are the numbers of chunks times the kinds of creatures.
+    if not all(_SMALLEST <= side <= 1024 for side in sides):
+        raise ValueError(f"area: each side must be in {_SMALLEST}..1024 cells, got {area!r}")
+    return sides[0], sides[1]
+
+
+def _checked_capacity(area: tuple[int, int], capacity: int, near: int) -> tuple[int, int]:
+    # Every chunk may hold three zombies, a skeleton and two cows.
+    needed = min(CAPACITY, area[0] * area[1] // 24)
+    if capacity < needed:
+        raise ValueError(
+            f"capacity must be at least {needed} for an area of {area[0]} x {area[1]} cells,"
+            f" got {capacity}"
+        )
+    if capacity > 32_000:
+        raise ValueError(f"capacity must be at most 32000, got {capacity}")
+    if not 1 <= near <= capacity:
+        raise ValueError(f"near must be in 1..capacity = {capacity}, got {near}")
+    return capacity, near
+
+
+def symbolic(**options: Any) -> CrafterOO:
+    """`CrafterOO-Symbolic-v1`; options as of `CrafterOO`."""
+    observer = Observer(
+        "Symbolic",
+        lambda key, state, rules: observations.symbolic(state, rules),
+        observations.symbolic_space,
+    )
+    return CrafterOO(observer, **options)
+
+
+def structured(**options: Any) -> CrafterOO:
+    """`CrafterOO-OO-v1`; options as of `CrafterOO`."""
+    observer = Observer(
+        "OO",
+        lambda key, state, rules: observations.structured(state, rules),
+        observations.structured_space,
+    )
+    return CrafterOO(observer, **options)
