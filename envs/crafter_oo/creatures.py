@@ -7,7 +7,8 @@ after n rounds the first n objects are right; so a guess that comes out again is
 it takes two or three rounds, not one for every object, as few objects stand in each other's way.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +22,15 @@ from jaxrl.envs.crafter_oo.state import (
     add_object,
     chunk_of,
     material_at,
+    offsets,
     open_chunks,
 )
+from jaxrl.rows import apply_where
 from jaxrl.selection import first_true
+from jaxrl.staging import stage
 
 _NOWHERE = -1  # the code of no cell at all
-_OUTSIDE = -2  # that of every cell outside the map
+_FEW = 24  # more objects than this are near the player in few worlds only
 
 
 class Acting(NamedTuple):
@@ -36,12 +40,13 @@ class Acting(NamedTuple):
         objects: themselves, K slots gathered.
         acts: bool, near enough to act in this step.
         cow, zombie, skeleton, arrow, plant: bool, its kind.
-        cell: int32, the code x * H + y of its cell, `_NOWHERE` for padding.
-        first: int32, the code of the cell it wants first: a move, a retreat, an arrow's next cell.
+        cell: int, the code of its cell, `_NOWHERE` for padding.
+        stride: int, by how much the codes of neighbours in x differ.
+        first: int, the code of the cell it wants first: a move, a retreat, an arrow's next cell.
         first_x, first_y: int16.
         first_material: uint8.
         wants_first: bool.
-        second: int32, the code of the cell a skeleton turns to if it did not retreat.
+        second: int, the code of the cell a skeleton turns to if it did not retreat.
         second_x, second_y: int16.
         second_material: uint8.
         shoots, moves_second: bool, what a skeleton does there.
@@ -56,6 +61,7 @@ class Acting(NamedTuple):
     arrow: jax.Array
     plant: jax.Array
     cell: jax.Array
+    stride: jax.Array
     first: jax.Array
     first_x: jax.Array
     first_y: jax.Array
@@ -71,7 +77,7 @@ class Acting(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the K nearby objects do to the map and to each other, int32 [K], `_NOWHERE` for nothing.
+    """What the K nearby objects do to the map and to each other, codes [K], `_NOWHERE` for nothing.
 
     Attributes:
         cell: where each is afterwards; `_NOWHERE` if removed.
@@ -91,7 +97,7 @@ class Deed(NamedTuple):
 
     Attributes:
         outcome: what of it the others notice.
-        health: int32, after what happened to it before its turn.
+        health: int8, after what happened to it before its turn.
         able: bool, it acts.
         removed: bool, it is gone.
         moved_first, moved_second: bool, it moved to the cell it wanted first, or to the second.
@@ -106,85 +112,139 @@ class Deed(NamedTuple):
 
 
 def resolve(acting: Acting, state: WorldState, rules: Rules) -> Deed:
-    """What all nearby objects do, each after those before it."""
+    """What all nearby objects do, each after those before it.
+
+    Mostly few objects are near and none is in another's way: then one round over the first few is
+    all. Only for the worlds in which it is not the rounds go on, over all K objects.
+    """
     player = _code(state.player.x, state.player.y, state.area)
-    fixed = jax.lax.optimization_barrier(_surroundings(acting, player, state.area))
+    few = jax.tree.map(lambda x: x[:_FEW], acting)
+    always = state.time >= 0
+    guess, fixed = stage(always, _first_guess, few, player, rules)
+    deed = stage(always, _act, few, fixed, guess, rules)
+    unfinished = _differ(deed.outcome, guess) | jnp.any(acting.cell[_FEW:] >= 0)
+    left = acting.cell.size - few.cell.size
+    rest = jax.tree.map(lambda x: x[_FEW:], _idle(acting))
+    deed = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), deed, rest) if left else deed
+    return apply_where(unfinished, _all_rounds, deed, acting, player, rules)
+
+
+def _all_rounds(deed: Deed, acting: Acting, player: jax.Array, rules: Rules) -> Deed:
+    """Rounds over all K objects until a guess comes out again; `deed` is not read."""
+    guess, fixed = _first_guess(acting, player, rules)
 
     def body(carry: tuple[Deed, jax.Array]) -> tuple[Deed, jax.Array]:
         guess = carry[0].outcome
         deed = _act(acting, fixed, guess, rules)
-        pairs = zip(deed.outcome, guess, strict=True)
-        return deed, jnp.any(jnp.stack([jnp.any(a != b) for a, b in pairs]))
+        return deed, _differ(deed.outcome, guess)
 
-    nothing = jnp.full(acting.cell.shape, _NOWHERE, jnp.int32)
-    stays = Outcome(acting.cell, nothing, nothing, nothing)
-    health, no = acting.objects.health.astype(jnp.int32), jnp.zeros(nothing.shape, jnp.bool_)
-    start = (Deed(stays, health, no, no, no, no), jnp.asarray(True))
+    start = (deed._replace(outcome=guess), jnp.asarray(True))
     return jax.lax.while_loop(lambda carry: carry[1], body, start)[0]
 
 
+def _idle(acting: Acting) -> Deed:
+    """What objects do that do nothing."""
+    nothing = jnp.full(acting.cell.shape, _NOWHERE, acting.cell.dtype)
+    outcome = Outcome(acting.cell, nothing, nothing, nothing)
+    no = jnp.zeros(nothing.shape, jnp.bool_)
+    return Deed(outcome, acting.objects.health, no, no, no, no)
+
+
+def _differ(one: Outcome, other: Outcome) -> jax.Array:
+    return jnp.any(jnp.stack([jnp.any(a != b) for a, b in zip(one, other, strict=True)]))
+
+
 class _Surroundings(NamedTuple):
-    """What does not depend on the guess.
+    """What does not depend on the guess: bool [K] each.
 
     Attributes:
-        first_later, second_later: bool [K], the wanted cell is taken by the player or by an object
-            that acts later.
-        first_own, second_own: bool [K], it is the object's own.
-        beside: int32 [4, K], the codes of the cells beside each object.
-        mob_later: bool [K], a cow, zombie or skeleton that acts later stands beside it.
+        first_later, second_later: the wanted cell is taken by the player or by an object that acts
+            later.
+        first_own, second_own: it is the object's own.
+        mob_later: a cow, zombie or skeleton that acts later stands beside it.
     """
 
     first_later: jax.Array
     second_later: jax.Array
     first_own: jax.Array
     second_own: jax.Array
-    beside: jax.Array
     mob_later: jax.Array
 
 
-def _surroundings(acting: Acting, player: jax.Array, area: tuple[int, int]) -> _Surroundings:
+def _first_guess(acting: Acting, player: jax.Array, rules: Rules) -> tuple[Outcome, _Surroundings]:
+    """What would happen if nobody noticed those before it, and the surroundings."""
     first, second, cell = acting.first, acting.second, acting.cell
-    beside = jnp.stack(
-        [
-            _code(acting.objects.x + jnp.int16(dx), acting.objects.y + jnp.int16(dy), area)
-            for dx, dy in c.DIRECTIONS.tolist()
-        ]
-    )
     mobs = jnp.where(_is_mob(acting), cell, _NOWHERE)
-    return _Surroundings(
-        first_later=_any_after(cell, first) | (first == player),
-        second_later=_any_after(cell, second) | (second == player),
+    later = _order(cell.size).T
+    fixed = _Surroundings(
+        first_later=_any(_same(cell, first) & later) | (first == player),
+        second_later=_any(_same(cell, second) & later) | (second == player),
         first_own=first == cell,
         second_own=second == cell,
-        beside=beside,
-        mob_later=jnp.any(jax.vmap(_any_after, (None, 0))(mobs, beside), axis=0),
+        mob_later=_any(_beside(mobs, acting) & later),
     )
+    outcome = _decide(acting, fixed, _nothing_before(acting), rules).outcome
+    return outcome, fixed
 
 
 def _is_mob(acting: Acting) -> jax.Array:
     return acting.cow | acting.zombie | acting.skeleton
 
 
+class _Before(NamedTuple):
+    """What those before each object did, [K].
+
+    Attributes:
+        first_taken, second_taken: bool, they took the cell that it wants.
+        first_broken, second_broken: bool, they broke what was there.
+        mob: bool, one of them, a cow, zombie or skeleton, stands beside it.
+        strikes: int16, how many arrows hit it.
+    """
+
+    first_taken: jax.Array
+    second_taken: jax.Array
+    first_broken: jax.Array
+    second_broken: jax.Array
+    mob: jax.Array
+    strikes: jax.Array
+
+
+def _nothing_before(acting: Acting) -> _Before:
+    no = jnp.zeros(acting.cell.shape, jnp.bool_)
+    return _Before(no, no, no, no, no, jnp.zeros(no.shape, jnp.int16))
+
+
 def _act(acting: Acting, fixed: _Surroundings, guess: Outcome, rules: Rules) -> Deed:
     """One round: each object acts on what `guess` says of those before it."""
+    first, second, cell = acting.first, acting.second, acting.cell
+    earlier = _order(cell.size)
+    mobs = jnp.where(_is_mob(acting), guess.cell, _NOWHERE)
+    before = _Before(
+        first_taken=_any((_same(guess.cell, first) | _same(guess.born, first)) & earlier),
+        second_taken=_any((_same(guess.cell, second) | _same(guess.born, second)) & earlier),
+        first_broken=_any(_same(guess.broken, first) & earlier),
+        second_broken=_any(_same(guess.broken, second) & earlier),
+        mob=_any(_beside(mobs, acting) & earlier),
+        strikes=_count(_same(guess.struck, cell) & earlier),
+    )
+    return _decide(acting, fixed, before, rules)
+
+
+def _decide(acting: Acting, fixed: _Surroundings, before: _Before, rules: Rules) -> Deed:
+    """What each object does, knowing what those before it did."""
     rule, objects, mob = rules.creatures, acting.objects, _is_mob(acting)
-    shot = _struck_before(guess.struck, acting.cell) * rule.arrow_damage.astype(jnp.int32)
-    health = jnp.maximum(objects.health.astype(jnp.int32) - shot, 0)
-    before = jnp.where(mob, guess.cell, _NOWHERE)
-    mob_before = jnp.any(jax.vmap(_any_before, (None, 0))(before, fixed.beside), axis=0)
-    trampled = acting.plant & acting.acts & (fixed.mob_later | mob_before)
-    health = jnp.maximum(health - jnp.where(trampled, rule.plant_damage.astype(jnp.int32), 0), 0)
+    damage = before.strikes * rule.arrow_damage
+    trampled = acting.plant & acting.acts & (fixed.mob_later | before.mob)
+    damage = damage + jnp.where(trampled, rule.plant_damage, jnp.int16(0))
+    health = jnp.maximum(objects.health.astype(jnp.int16) - damage, 0).astype(jnp.int8)
     dead = acting.acts & (mob | acting.plant) & (health <= 0)
     able = acting.acts & (~dead | rules.quirks.dead_act)
 
-    def taken(wanted: jax.Array, later: jax.Array, own: jax.Array) -> jax.Array:
-        before = _any_before(guess.cell, wanted) | _any_before(guess.born, wanted)
-        return before | later | (own & ~dead)
-
-    first_taken = taken(acting.first, fixed.first_later, fixed.first_own)
-    second_taken = taken(acting.second, fixed.second_later, fixed.second_own)
-    first_material = _material(acting.first, acting.first_material, guess)
-    second_material = _material(acting.second, acting.second_material, guess)
+    first_taken = before.first_taken | fixed.first_later | (fixed.first_own & ~dead)
+    second_taken = before.second_taken | fixed.second_later | (fixed.second_own & ~dead)
+    path = jnp.uint8(c.material("path"))
+    first_material = jnp.where(before.first_broken, path, acting.first_material)
+    second_material = jnp.where(before.second_broken, path, acting.second_material)
     went = able & acting.wants_first & ~first_taken & rule.walkable[first_material] & mob
     turns = able & acting.skeleton & ~went & ~second_taken
     went_second = turns & acting.moves_second & rule.walkable[second_material]
@@ -229,22 +289,17 @@ def _changed(
     counter = jnp.where(acting.skeleton & acting.acts, reload, counter)
     counter = counter + (acting.plant & acting.acts).astype(jnp.int16)
 
-    struck, cell = jax.lax.optimization_barrier((deed.outcome.struck, deed.outcome.cell))
-    shot = _struck_after(struck, cell) * rule.arrow_damage.astype(jnp.int32)
-    health = jnp.maximum(deed.health - shot, 0).astype(jnp.int8)
+    struck, cell = deed.outcome.struck, deed.outcome.cell
+    shot = _count(_same(struck, cell) & _order(cell.size).T & (cell >= 0))
+    damage = shot * rule.arrow_damage
+    health = jnp.maximum(deed.health.astype(jnp.int16) - damage, 0).astype(jnp.int8)
     after = objects.replace(x=x, y=y, health=health, counter=counter)
     after = jax.tree.map(lambda field: jnp.where(deed.removed, jnp.zeros_like(field), field), after)
 
-    damage = jnp.where(player.sleeping, rule.zombie_damage_asleep, rule.zombie_damage)
+    bite = jnp.where(player.sleeping, rule.zombie_damage_asleep, rule.zombie_damage)
     here = _code(player.x, player.y, state.area)
-    loss = jnp.sum(jnp.where(bites, damage, jnp.int16(0)), dtype=jnp.int16)
+    loss = jnp.sum(jnp.where(bites, bite, jnp.int16(0)), dtype=jnp.int16)
     return after, loss + jnp.sum(struck == here, dtype=jnp.int16) * rule.arrow_damage
-
-
-def _material(wanted: jax.Array, material: jax.Array, guess: Outcome) -> jax.Array:
-    """The material of the wanted cell, unless an arrow destroyed what was there before."""
-    broken = _any_before(guess.broken, wanted)
-    return jnp.where(broken, jnp.uint8(c.material("path")), material)
 
 
 def _order(num: int) -> jax.Array:
@@ -253,35 +308,38 @@ def _order(num: int) -> jax.Array:
     return index[:, None] < index[None, :]
 
 
-def _any_before(cells: jax.Array, wanted: jax.Array) -> jax.Array:
-    """Whether an object before each one has its cell of `cells` where that one wants to be."""
-    same = (cells[:, None] == wanted[None, :]) & _order(wanted.size)
-    return jnp.any(same, axis=0) & (wanted >= 0)
+def _same(cells: jax.Array, wanted: jax.Array) -> jax.Array:
+    """bool [K, K]: whether the row's cell is the one that the column's object wants."""
+    return cells[:, None] == wanted[None, :]
 
 
-def _any_after(cells: jax.Array, wanted: jax.Array) -> jax.Array:
-    """Whether an object after each one has its cell of `cells` where that one wants to be."""
-    same = (cells[:, None] == wanted[None, :]) & _order(wanted.size).T
-    return jnp.any(same, axis=0) & (wanted >= 0)
+def _beside(cells: jax.Array, acting: Acting) -> jax.Array:
+    """bool [K, K]: whether the row's cell is beside the column's object."""
+    apart = jnp.abs(cells[:, None] - acting.cell[None, :])
+    return ((apart == 1) | (apart == acting.stride)) & (cells >= 0)[:, None]
 
 
-def _struck_before(struck: jax.Array, cells: jax.Array) -> jax.Array:
-    """How many arrows before each object hit its cell: int32 [K]."""
-    same = (struck[:, None] == cells[None, :]) & _order(cells.size) & (cells >= 0)
-    return jnp.sum(same, axis=0, dtype=jnp.int32)
+def _any(pairs: jax.Array) -> jax.Array:
+    """Whether it holds for any row: bool [K]."""
+    return jnp.any(pairs, axis=0)
 
 
-def _struck_after(struck: jax.Array, cells: jax.Array) -> jax.Array:
-    """How many arrows after each object hit the cell where it is by then: int32 [K]."""
-    same = (struck[:, None] == cells[None, :]) & _order(cells.size).T & (cells >= 0)
-    return jnp.sum(same, axis=0, dtype=jnp.int32)
+def _count(pairs: jax.Array) -> jax.Array:
+    """For how many rows it holds: int16 [K]."""
+    return jnp.sum(pairs, axis=0, dtype=jnp.int16)
 
 
 def _code(x: jax.Array, y: jax.Array, area: tuple[int, int]) -> jax.Array:
-    """The code of cells, int32: x * H + y, or `_OUTSIDE`."""
-    width, height = area
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    return jnp.where(inside, x.astype(jnp.int32) * height + y.astype(jnp.int32), _OUTSIDE)
+    """A number for each cell, those around the map included, of the dtype that holds them all.
+
+    Numbers of neighbours differ by 1 or by `_stride`. Narrow numbers are compared faster.
+    """
+    dtype = jnp.int16 if (area[0] + 2) * _stride(area) < 2**15 else jnp.int32
+    return (x.astype(dtype) + 1) * _stride(area) + (y.astype(dtype) + 1)
+
+
+def _stride(area: tuple[int, int]) -> int:
+    return area[1] + 3
 
 
 def intend(
@@ -302,8 +360,8 @@ def intend(
     )
     dx, dy = player.x - objects.x, player.y - objects.y
     distance = jnp.abs(dx) + jnp.abs(dy)
-    random_x, random_y = jnp.asarray(c.DIRECTIONS, jnp.int16)[draws.direction].T
-    flight_x, flight_y = jnp.asarray(c.DIRECTIONS, jnp.int16)[objects.facing].T
+    random_x, random_y = offsets(draws.direction)
+    flight_x, flight_y = offsets(objects.facing)
 
     chases = zombie & (distance <= rule.zombie_chase_distance)
     chases &= draws.act < rule.zombie_chase_probability
@@ -334,7 +392,7 @@ def intend(
 
     first_x, first_y = objects.x + step_x, objects.y + step_y
     second_x, second_y = objects.x + turn_x, objects.y + turn_y
-    present = objects.kind != 0
+    present, cell = objects.kind != 0, _code(objects.x, objects.y, state.area)
     return Acting(
         objects=objects,
         acts=acts,
@@ -343,7 +401,8 @@ def intend(
         skeleton=skeleton,
         arrow=arrow,
         plant=plant,
-        cell=jnp.where(present, _code(objects.x, objects.y, state.area), _NOWHERE),
+        cell=jnp.where(present, cell, _NOWHERE),
+        stride=jnp.full_like(cell, _stride(state.area)),
         first=_code(first_x, first_y, state.area),
         first_x=first_x,
         first_y=first_y,
@@ -379,45 +438,60 @@ def update_objects(
         near: K, how many objects can be near the player; `overflow` is set where there are more.
         rules: the rules.
     """
-    objects, player, reach = state.objects, state.player, rules.creatures.update_distance
-    distance = jnp.abs(player.x - objects.x) + jnp.abs(player.y - objects.y)
-    # Who acts reaches one cell further, where somebody may stand who does not act.
-    relevant = (objects.kind != 0) & (distance <= reach)
-    slots = first_true(relevant, near)
-    nearby = jax.tree.map(lambda field: field.at[slots].get(mode="fill", fill_value=0), objects)
-    acts = (nearby.kind != 0) & (nearby.id < first_new)
-    acts &= distance.at[slots].get(mode="clip") < reach
-    # Without the barrier XLA computes all of this anew for every pair of objects.
-    acting = jax.lax.optimization_barrier(intend(nearby, acts, draws.objects(slots), state, rules))
+    always = state.time >= 0
+    slots, nearby, acts, crowded = stage(always, _nearby(near), state, first_new, rules)
+    drawn = stage(always, lambda draws, slots: draws.objects(slots), draws, slots)
+    acting = stage(always, intend, nearby, acts, drawn, state, rules)
     deed = resolve(acting, state, rules)
-    after, loss = _changed(acting, deed, state, rules)
+    after, loss = stage(always, _changed, acting, deed, state, rules)
+    objects, player = state.objects, state.player
     objects = jax.tree.map(lambda old, new: old.at[slots].set(new, mode="drop"), objects, after)
     health = jnp.maximum(player.health - loss, 0).astype(jnp.int8)
     items = jnp.where(jnp.arange(len(c.ITEMS), dtype=jnp.int8) == 0, health, player.items)
-    missed = jnp.sum(relevant, dtype=jnp.int32) > near
     state = state.replace(
         objects=objects,
         player=player.replace(items=items),
-        overflow=state.overflow | missed,
+        overflow=state.overflow | crowded,
     )
-    state = _break(state, deed.outcome.broken)
+    state = _break(state, acting, deed.outcome.broken >= 0)
     state = _enter_chunks(state, acting, deed)
     return _shoot(state, acting, deed.outcome.born >= 0)
 
 
-def _break(state: WorldState, broken: jax.Array) -> WorldState:
+def _nearby(near: int) -> Callable[[WorldState, jax.Array, Rules], tuple[Any, ...]]:
+    """A function that gathers the objects near the player, at most `near`.
+
+    It returns their slots int32 [K] (the capacity where there is none), themselves, whether each
+    acts, and whether there were more.
+    """
+
+    def gather(state: WorldState, first_new: jax.Array, rules: Rules) -> tuple[Any, ...]:
+        objects, player, reach = state.objects, state.player, rules.creatures.update_distance
+        distance = jnp.abs(player.x - objects.x) + jnp.abs(player.y - objects.y)
+        # Who acts reaches one cell further, where somebody may stand who does not act.
+        relevant = (objects.kind != 0) & (distance <= reach)
+        slots = first_true(relevant, near)
+        nearby = jax.tree.map(lambda x: x.at[slots].get(mode="fill", fill_value=0), objects)
+        acts = (nearby.kind != 0) & (nearby.id < first_new)
+        acts &= distance.at[slots].get(mode="clip") < reach
+        return slots, nearby, acts, jnp.sum(relevant, dtype=jnp.int32) > near
+
+    return gather
+
+
+def _break(state: WorldState, acting: Acting, broken: jax.Array) -> WorldState:
     """Cells whose table or furnace an arrow destroyed become path; a loop, for it is rare."""
 
     def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         materials, broken = carry
-        cell = jnp.max(broken)
-        width, height = materials.shape
-        index = jnp.where(cell >= 0, cell // height, width)
-        materials = materials.at[index, cell % height].set(c.material("path"), mode="drop")
-        return materials, jnp.where(broken == cell, _NOWHERE, broken)
+        index = jnp.argmax(broken)
+        x = jnp.where(broken[index], acting.first_x[index], jnp.int16(materials.shape[0]))
+        path = jnp.uint8(c.material("path"))
+        materials = materials.at[x, acting.first_y[index]].set(path, mode="drop")
+        return materials, broken & (jnp.arange(broken.size) != index)
 
     materials, _ = jax.lax.while_loop(
-        lambda carry: jnp.any(carry[1] >= 0), body, (state.materials, broken)
+        lambda carry: jnp.any(carry[1]), body, (state.materials, broken)
     )
     return state.replace(materials=materials)
 

@@ -17,6 +17,7 @@ from jaxrl.envs.crafter_oo.state import (
     add_object,
     chunk_of,
     material_at,
+    offsets,
     open_chunks,
 )
 
@@ -99,8 +100,8 @@ def _sleep_or_wake(player: Player, action: jax.Array, life: Life) -> tuple[Playe
 
 
 def _look(state: WorldState, player: Player) -> _Target:
-    step = jnp.asarray(c.DIRECTIONS, jnp.int16)[player.facing]
-    x, y = player.x + step[0], player.y + step[1]
+    dx, dy = offsets(player.facing)
+    x, y = player.x + dx, player.y + dy
     objects = state.objects
     hit = (objects.kind != 0) & (objects.x == x) & (objects.y == y)
     return _Target(x, y, material_at(state.materials, x, y), hit, jnp.any(hit))

@@ -235,6 +235,16 @@ def chunk_of(x: jax.Array, y: jax.Array, area: tuple[int, int]) -> jax.Array:
     return (x // c.CHUNK) * chunk_grid(area)[1] + y // c.CHUNK
 
 
+def offsets(direction: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(dx, dy) of directions, indices into `DIRECTIONS`: int16 of their shape.
+
+    Without a table, since arithmetic vectorises and lookups do not.
+    """
+    sign = jnp.where((direction & 1) == 1, jnp.int16(1), jnp.int16(-1))
+    vertical, zero = direction >= 2, jnp.int16(0)
+    return jnp.where(vertical, zero, sign), jnp.where(vertical, sign, zero)
+
+
 def material_at(materials: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     """The material of cells, uint8 of the shape of `x`; 0 outside the map."""
     width, height = materials.shape
