@@ -119,7 +119,7 @@ def test_ten_different_ones_in_every_scenario():
             taken = [*zip(other.objects.x[alive], other.objects.y[alive], strict=True)]
             taken.append((int(other.player.x), int(other.player.y)))
             assert len(set(taken)) == len(taken), name
-            assert 0 <= int(other.player.items.min())
+            assert int(other.player.items.min()) >= 0
             assert int(other.player.items.max()) <= 9
 
 
