@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 Rows = TypeVar("Rows")
+Result = TypeVar("Result")
 
 
 def default_chunk(num_rows: int) -> int:
@@ -104,6 +105,44 @@ def apply_where(flag: jax.Array, fn: Callable[..., Rows], rows: Rows, *extras: A
         return rows, jax.tree.map(lambda _: True, rows)
 
     return apply(flag, rows, extras)
+
+
+def few_at_once(size: int, fn: Callable[..., Result], *args: Any) -> Result:
+    """`fn(*args)`; under `vmap` on a CPU computed for `size` rows at once, for the caches' sake.
+
+    Args:
+        size: static, at least 1.
+        fn: a pure function that closes over no tracer.
+        *args: pytrees of arrays.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def run(args: Any) -> Result:
+        return fn(*args)
+
+    @run.def_vmap
+    def _(axis_size: int, in_batched: Any, args: Any) -> Any:
+        leaves, treedef = jax.tree.flatten(args)
+        batched = jax.tree.leaves(in_batched[0])
+        rows = [leaf for leaf, is_row in zip(leaves, batched, strict=True) if is_row]
+
+        def one(rows: list[jax.Array]) -> Result:
+            mine = iter(rows)
+            merged = [
+                next(mine) if is_row else leaf for leaf, is_row in zip(leaves, batched, strict=True)
+            ]
+            return fn(*jax.tree.unflatten(treedef, merged))
+
+        def in_turn(rows: list[jax.Array]) -> Any:
+            return jax.lax.map(one, rows, batch_size=size)
+
+        if axis_size <= size:
+            result = jax.vmap(one)(rows)
+        else:
+            result = jax.lax.platform_dependent(rows, cpu=in_turn, default=jax.vmap(one))
+        return result, jax.tree.map(lambda _: True, result)
+
+    return run(args)
 
 
 @jax.custom_batching.custom_vmap

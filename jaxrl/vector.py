@@ -36,7 +36,8 @@ class VecEnv:
     Args:
         env: an environment as of `jaxrl.make`.
         num_envs: N, the number of environments.
-        reset_chunk: how many initial states are computed at once; `default_chunk(N)` if None.
+        reset_chunk: how many initial states are computed at once; if None what the environment's
+            own `reset_chunk(N)` says, where it has one, or `default_chunk(N)`.
 
     Raises:
         ValueError: `num_envs` is not positive or `reset_chunk` is outside [1, N].
@@ -49,7 +50,8 @@ class VecEnv:
             raise ValueError(f"reset_chunk must be in [1, {num_envs}], got {reset_chunk}")
         self.env = env
         self.num_envs = num_envs
-        self.reset_chunk = default_chunk(num_envs) if reset_chunk is None else reset_chunk
+        own = getattr(env, "reset_chunk", default_chunk)
+        self.reset_chunk = own(num_envs) if reset_chunk is None else reset_chunk
 
     def reset(self, key: jax.Array, params: Any) -> tuple[Any, VecState]:
         """Starts N episodes: observations [N, ...] and the state."""

@@ -6,6 +6,7 @@ decided for all chunks at once, since it depends on nothing that another one cha
 worked out for the few events in turn.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -14,12 +15,21 @@ import jax.numpy as jnp
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.draws import BalanceDraws, Draws
 from jaxrl.envs.crafter_oo.rules import Rules
-from jaxrl.envs.crafter_oo.state import Objects, WorldState, add_object, chunk_grid, chunk_of
+from jaxrl.envs.crafter_oo.state import (
+    Objects,
+    WorldState,
+    add_object,
+    chunk_grid,
+    chunk_of,
+    material_at,
+)
 from jaxrl.rows import apply_where
 from jaxrl.selection import first_true, nth_true
+from jaxrl.staging import stage
 
 _BALANCED = ("zombie", "skeleton", "cow")
 _NUM = len(_BALANCED)
+_BITS = 10  # of a count; no chunk has more cells, no world that many creatures in one
 
 
 class _Changing(NamedTuple):
@@ -46,9 +56,9 @@ def balance_chunks(state: WorldState, draws: Draws, rules: Rules) -> WorldState:
 
 
 def _balance(state: WorldState, draws: BalanceDraws, rules: Rules) -> WorldState:
-    state = state.replace(objects=squeeze(state.objects))
-    chunks = _by_chunk(state.materials)
-    comes, goes = _events(state, chunks, draws, rules)
+    always = state.time >= 0
+    state = state.replace(objects=stage(always, squeeze, state.objects))
+    comes, goes = stage(always, _events, state, draws, rules)
     # The rank of each (chunk, creature) in the order in which they are taken.
     order = jnp.reshape(state.chunk_order, -1)[:, None] * _NUM + jnp.arange(_NUM, dtype=jnp.int16)
     last = jnp.int16(jnp.iinfo(jnp.int16).max)
@@ -60,7 +70,7 @@ def _balance(state: WorldState, draws: BalanceDraws, rules: Rules) -> WorldState
         chunk, which = index // _NUM, index % _NUM
         is_left = waiting[chunk, which] < last
         pick = draws.pick[chunk, which]
-        state = _come(state, chunks, chunk, which, comes[chunk, which] & is_left, pick, rules)
+        state = _come(state, chunk, which, comes[chunk, which] & is_left, pick, rules)
         state = _go(state, chunk, which, goes[chunk, which] & is_left, pick, rules)
         done = jnp.arange(waiting.size, dtype=jnp.int32).reshape(waiting.shape) == index
         return state, jnp.where(done, last, waiting)
@@ -74,40 +84,57 @@ def squeeze(objects: Objects) -> Objects:
     return jax.tree.map(lambda x: x.at[source].get(mode="fill", fill_value=0), objects)
 
 
-def _by_chunk(materials: jax.Array) -> jax.Array:
-    """The materials of each chunk, uint8 [C, 12, 12]; 0 beyond the edge."""
-    width, height = materials.shape
-    across, down = chunk_grid((width, height))
-    padding = ((0, across * c.CHUNK - width), (0, down * c.CHUNK - height))
-    tiles = jnp.pad(materials, padding).reshape(across, c.CHUNK, down, c.CHUNK)
-    return tiles.transpose(0, 2, 1, 3).reshape(-1, c.CHUNK, c.CHUNK)
-
-
-def _events(
-    state: WorldState, chunks: jax.Array, draws: BalanceDraws, rules: Rules
-) -> tuple[jax.Array, jax.Array]:
+def _events(state: WorldState, draws: BalanceDraws, rules: Rules) -> tuple[jax.Array, jax.Array]:
     """In which chunks which creature comes, and goes: bool [C, 3] each."""
-    rule, objects = rules.balance, state.objects
-    numbers = jnp.arange(chunks.shape[0], dtype=jnp.int16)
-    inside = chunk_of(objects.x, objects.y, state.area) == numbers[:, None]
-    kinds = [objects.kind == c.kind(name) for name in _BALANCED]
-    count = jnp.stack([jnp.sum(inside & kind, axis=1, dtype=jnp.int16) for kind in kinds], axis=1)
-    space = jnp.stack(
-        [jnp.sum(chunks == rule.material[i], axis=(1, 2), dtype=jnp.int16) for i in range(_NUM)],
-        axis=1,
-    )
-    low = (rule.low + rule.low_light * state.daylight).astype(jnp.int16)
-    low = jnp.where(space < rule.space, jnp.int16(0), low)
-    high = (rule.high + rule.high_light * state.daylight).astype(jnp.int16)
+    rule = rules.balance
+    count, space = _creatures(state), _space(state.materials, rule.material)
+    low = (rule.low + rule.low_light * state.daylight).astype(jnp.int32)
+    low = jnp.where(space < rule.space, 0, low)
+    high = (rule.high + rule.high_light * state.daylight).astype(jnp.int32)
     exists = jnp.reshape(state.chunk_order, -1)[:, None] >= 0
     comes = exists & (count < low) & (draws.event < rule.spawn_probability)
     goes = exists & ~(count < low) & (count > high) & (draws.event < rule.despawn_probability)
     return comes, goes
 
 
+def _creatures(state: WorldState) -> jax.Array:
+    """How many of the creatures are in each chunk, int32 [C, 3]."""
+    numbers = jnp.arange(state.chunk_order.size, dtype=jnp.int16)
+
+    def numbered(state: WorldState) -> tuple[jax.Array, jax.Array]:
+        objects = state.objects
+        kinds = [objects.kind == c.kind(name) for name in _BALANCED]
+        return chunk_of(objects.x, objects.y, state.area), _pack(kinds)
+
+    chunk, kinds = stage(state.time >= 0, numbered, state)
+    inside = chunk == numbers[:, None]
+    return _unpack(jnp.sum(jnp.where(inside, kinds, 0), axis=1, dtype=jnp.int32))
+
+
+def _space(materials: jax.Array, suitable: jax.Array) -> jax.Array:
+    """How many cells of each chunk have each of three materials, int32 [C, 3]."""
+    width, height = materials.shape
+    across, down = chunk_grid((width, height))
+    padding = ((0, across * c.CHUNK - width), (0, down * c.CHUNK - height))
+    tiles = jnp.pad(materials, padding).reshape(across, c.CHUNK, down, c.CHUNK)
+    packed = _pack([tiles == suitable[i] for i in range(_NUM)])
+    return _unpack(jnp.sum(packed, axis=(1, 3), dtype=jnp.int32).reshape(-1))
+
+
+def _pack(flags: list[jax.Array]) -> jax.Array:
+    """Three flags as bits of one int32, so that one sum counts all of up to 1023."""
+    bits = (flag.astype(jnp.int32) << (_BITS * i) for i, flag in enumerate(flags))
+    return functools.reduce(jnp.bitwise_or, bits)
+
+
+def _unpack(packed: jax.Array) -> jax.Array:
+    """The three counts, on a new last axis."""
+    shifts = _BITS * jnp.arange(_NUM, dtype=jnp.int32)
+    return (packed[..., None] >> shifts) & (2**_BITS - 1)
+
+
 def _come(
     state: WorldState,
-    chunks: jax.Array,
     chunk: jax.Array,
     which: jax.Array,
     wanted: jax.Array,
@@ -116,11 +143,12 @@ def _come(
 ) -> WorldState:
     """A creature appears on one of the chunk's cells of its material, if that one is free."""
     rule, objects = rules.balance, state.objects
-    suitable = jnp.reshape(chunks[chunk] == rule.material[which], -1)
-    cell = _nth(suitable, pick)
     down = chunk_grid(state.area)[1]
-    x = (chunk // down * c.CHUNK + cell // c.CHUNK).astype(jnp.int16)
-    y = (chunk % down * c.CHUNK + cell % c.CHUNK).astype(jnp.int16)
+    cells = jnp.arange(c.CHUNK**2, dtype=jnp.int32)
+    xs = (chunk // down * c.CHUNK + cells // c.CHUNK).astype(jnp.int16)
+    ys = (chunk % down * c.CHUNK + cells % c.CHUNK).astype(jnp.int16)
+    cell = _nth(material_at(state.materials, xs, ys) == rule.material[which], pick)
+    x, y = xs[cell], ys[cell]
     player = state.player
     distance = jnp.abs(player.x - x) + jnp.abs(player.y - y)
     taken = jnp.any((objects.kind != 0) & (objects.x == x) & (objects.y == y)) | (distance == 0)

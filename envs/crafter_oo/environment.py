@@ -138,6 +138,11 @@ class CrafterOO(Environment):
         """The observation of a state."""
         return self.observer.observe(key, state, params.rules)
 
+    @staticmethod
+    def reset_chunk(num_envs: int) -> int:
+        """How many worlds to generate at once where few of N episodes end: they are dear."""
+        return min(num_envs, max(4, num_envs // 256))
+
     def is_truncated(self, state: WorldState, params: Params) -> jax.Array:
         """Whether the time limit is reached."""
         return state.time >= params.max_steps_in_episode

@@ -21,9 +21,12 @@ from jaxrl.envs.crafter_oo.state import (
     chunk_grid,
     chunk_of,
     empty_objects,
-    open_chunks,
 )
+from jaxrl.rows import few_at_once
 from jaxrl.selection import first_true
+from jaxrl.staging import stage
+
+_AT_ONCE = 16
 
 # name: (z, octaves of (size, weight), normalised, x scale, y scale), in cells.
 _FIELDS: dict[str, tuple[float, tuple[tuple[int, float], ...], bool, tuple, tuple]] = {
@@ -58,7 +61,7 @@ class _Fields(NamedTuple):
 
 
 def generate(draws: WorldDraws, area: tuple[int, int], capacity: int, rules: Rules) -> WorldState:
-    """A new world with the player in its middle.
+    """A new world with the player in its middle; under `vmap` a few at once on a CPU.
 
     Args:
         draws: the randomness; the noise is computed in the dtype of its numbers.
@@ -66,20 +69,28 @@ def generate(draws: WorldDraws, area: tuple[int, int], capacity: int, rules: Rul
         capacity: number of object slots, static; `overflow` tells if more objects were to come.
         rules: the rules.
     """
-    materials, tunnels = terrain(draws, area, rules.terrain)
+
+    def one(draws: WorldDraws, rules: Rules) -> WorldState:
+        return _generate(draws, area, capacity, rules)
+
+    return few_at_once(_AT_ONCE, one, draws, rules)
+
+
+def _generate(draws: WorldDraws, area: tuple[int, int], capacity: int, rules: Rules) -> WorldState:
+    always = jnp.any(draws.permutation > 0)
+    materials, tunnels = stage(
+        always, lambda *args: terrain(args[0], area, args[1]), draws, rules.terrain
+    )
     kinds = _creatures(draws, materials, tunnels, rules)
     objects, count = _place(kinds, capacity, rules)
     player = _player(area, rules)
-    order = jnp.full(chunk_grid(area), -1, jnp.int16)
-    entered = jnp.where(objects.kind != 0, chunk_of(objects.x, objects.y, area), jnp.int16(-1))
-    entered = jnp.concatenate([chunk_of(player.x, player.y, area)[None], entered])
     return WorldState(
         time=jnp.int32(0),
         materials=materials,
         player=player,
         objects=objects,
         next_id=c.PLAYER_ID + 1 + count,
-        chunk_order=open_chunks(order, entered),
+        chunk_order=_chunk_order(player, objects, area),
         overflow=count > capacity,
     )
 
@@ -185,6 +196,19 @@ def _place(kinds: jax.Array, capacity: int, rules: Rules) -> tuple[Objects, jax.
         health=health[kind],
     )
     return objects, count
+
+
+def _chunk_order(player: Player, objects: Objects, area: tuple[int, int]) -> jax.Array:
+    """In which order the chunks got their first object, the player's first: int16 [CX, CY]."""
+    grid = chunk_grid(area)
+    chunks = jnp.arange(grid[0] * grid[1], dtype=jnp.int16)
+    slots = jnp.arange(objects.capacity, dtype=jnp.int16)
+    chunk = jnp.where(objects.kind != 0, chunk_of(objects.x, objects.y, area), jnp.int16(-1))
+    nobody = jnp.int16(objects.capacity)
+    first = jnp.min(jnp.where(chunk == chunks[:, None], slots, nobody), axis=1)
+    first = jnp.where(chunks == chunk_of(player.x, player.y, area), jnp.int16(-1), first)
+    order = jnp.sum(first[None, :] < first[:, None], axis=1, dtype=jnp.int16)
+    return jnp.where(first == nobody, jnp.int16(-1), order).reshape(grid)
 
 
 def _player(area: tuple[int, int], rules: Rules) -> Player:
