@@ -36,7 +36,7 @@ def _select(mask: jax.Array, rank: jax.Array) -> jax.Array:
     chex.assert_rank([mask, rank], 1)
     num = mask.shape[0]
     padded = jnp.pad(mask, (0, -num % _WORD)).reshape(-1, _WORD)
-    bits = jnp.arange(_WORD, dtype=jnp.uint32)
+    bits = jnp.arange(_WORD, dtype=jnp.uint32)[None, :]
     words = jnp.sum(padded.astype(jnp.uint32) << bits, axis=1, dtype=jnp.uint32)
     # Else XLA packs the mask anew for every entry that is looked for.
     words = jax.lax.optimization_barrier(words)

@@ -17,11 +17,12 @@ from jaxrl.envs.crafter_oo.draws import BalanceDraws, Draws
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import (
     Objects,
+    Population,
     WorldState,
-    add_object,
     chunk_grid,
     chunk_of,
     material_at,
+    new_object,
 )
 from jaxrl.rows import apply_where
 from jaxrl.selection import first_true, nth_true
@@ -32,50 +33,67 @@ _NUM = len(_BALANCED)
 _BITS = 10  # of a count; no chunk has more cells, no world that many creatures in one
 
 
-class _Changing(NamedTuple):
-    """The parts of a state that balancing changes."""
-
-    objects: Objects
-    next_id: jax.Array
-    overflow: jax.Array
-
-
 def balance_chunks(state: WorldState, draws: Draws, rules: Rules) -> WorldState:
     """Balances all chunks if it is time to."""
-    changing = _Changing(state.objects, state.next_id, state.overflow)
 
-    def balance(changing: _Changing, state: WorldState, draws: Draws, rules: Rules) -> _Changing:
-        state = state.replace(**changing._asdict())
-        state = _balance(state, draws.balance(state.chunk_order.size), rules)
-        return _Changing(state.objects, state.next_id, state.overflow)
+    def balance(
+        population: Population, state: WorldState, draws: Draws, rules: Rules
+    ) -> Population:
+        return _balance(population.put(state), draws.balance(state.chunk_order.size), rules)
 
     # Objects are passed once: what changes is put in its place inside.
     rest = state.replace(objects=None, next_id=None, overflow=None)
     due = state.time % rules.balance.interval == 0
-    return state.replace(**apply_where(due, balance, changing, rest, draws, rules)._asdict())
+    population = apply_where(due, balance, Population.of(state), rest, draws, rules)
+    return population.put(state)
 
 
-def _balance(state: WorldState, draws: BalanceDraws, rules: Rules) -> WorldState:
+def _balance(state: WorldState, draws: BalanceDraws, rules: Rules) -> Population:
     always = state.time >= 0
-    state = state.replace(objects=stage(always, squeeze, state.objects))
+    state = state.replace(objects=_with_room(state.objects))
     comes, goes = stage(always, _events, state, draws, rules)
     # The rank of each (chunk, creature) in the order in which they are taken.
     order = jnp.reshape(state.chunk_order, -1)[:, None] * _NUM + jnp.arange(_NUM, dtype=jnp.int16)
     last = jnp.int16(jnp.iinfo(jnp.int16).max)
-    waiting = jnp.where(comes | goes, order, last)
+    waiting = jnp.reshape(jnp.where(comes | goes, order, last), -1)
+    numbers = jnp.arange(waiting.size, dtype=jnp.int32)
+    coming, picks = jnp.reshape(comes, -1), jnp.reshape(draws.pick, -1)
 
-    def body(carry: tuple[WorldState, jax.Array]) -> tuple[WorldState, jax.Array]:
-        state, waiting = carry
-        index = jnp.argmin(jnp.reshape(waiting, -1)).astype(jnp.int32)
-        chunk, which = index // _NUM, index % _NUM
-        is_left = waiting[chunk, which] < last
-        pick = draws.pick[chunk, which]
-        state = _come(state, chunk, which, comes[chunk, which] & is_left, pick, rules)
-        state = _go(state, chunk, which, goes[chunk, which] & is_left, pick, rules)
-        done = jnp.arange(waiting.size, dtype=jnp.int32).reshape(waiting.shape) == index
-        return state, jnp.where(done, last, waiting)
+    def body(carry: tuple[Population, jax.Array]) -> tuple[Population, jax.Array]:
+        population, waiting = carry
+        index = jnp.argmin(waiting).astype(jnp.int32)
+        event = _Event(index // _NUM, index % _NUM, waiting[index] < last, picks[index])
+        new, comes = _comer(population.objects, state, event, rules)
+        gone = _goer(population.objects, state, event, rules)
+        population = population.remove(gone & ~coming[index])
+        population = population.add(comes & coming[index], new)
+        return population, jnp.where(numbers == index, last, waiting)
 
-    return jax.lax.while_loop(lambda carry: jnp.any(carry[1] < last), body, (state, waiting))[0]
+    start = (Population.of(state), waiting)
+    return jax.lax.while_loop(lambda carry: jnp.any(carry[1] < last), body, start)[0]
+
+
+class _Event(NamedTuple):
+    """A creature comes or goes.
+
+    Attributes:
+        chunk: int32 [], flat index of the chunk.
+        which: int32 [], index into `_BALANCED`.
+        real: bool [], false where there is no event left.
+        pick: float32 [], which cell or creature.
+    """
+
+    chunk: jax.Array
+    which: jax.Array
+    real: jax.Array
+    pick: jax.Array
+
+
+def _with_room(objects: Objects) -> Objects:
+    """The objects, squeezed if few slots are left behind the last one."""
+    slots = jnp.arange(objects.capacity, dtype=jnp.int16)
+    used = jnp.max(jnp.where(objects.kind != 0, slots + 1, 0), initial=0)
+    return apply_where(used > objects.capacity - objects.capacity // 3, squeeze, objects)
 
 
 def squeeze(objects: Objects) -> Objects:
@@ -99,26 +117,29 @@ def _events(state: WorldState, draws: BalanceDraws, rules: Rules) -> tuple[jax.A
 
 def _creatures(state: WorldState) -> jax.Array:
     """How many of the creatures are in each chunk, int32 [C, 3]."""
-    numbers = jnp.arange(state.chunk_order.size, dtype=jnp.int16)
-
-    def numbered(state: WorldState) -> tuple[jax.Array, jax.Array]:
-        objects = state.objects
-        kinds = [objects.kind == c.kind(name) for name in _BALANCED]
-        return chunk_of(objects.x, objects.y, state.area), _pack(kinds)
-
-    chunk, kinds = stage(state.time >= 0, numbered, state)
-    inside = chunk == numbers[:, None]
-    return _unpack(jnp.sum(jnp.where(inside, kinds, 0), axis=1, dtype=jnp.int32))
+    objects = state.objects
+    kinds = [objects.kind == c.kind(name) for name in _BALANCED]
+    chunk = chunk_of(objects.x, objects.y, state.area)
+    none = jnp.zeros(state.chunk_order.size, jnp.int32)
+    return _unpack(none.at[chunk].add(_pack(kinds), mode="promise_in_bounds"))
 
 
 def _space(materials: jax.Array, suitable: jax.Array) -> jax.Array:
     """How many cells of each chunk have each of three materials, int32 [C, 3]."""
     width, height = materials.shape
     across, down = chunk_grid((width, height))
-    padding = ((0, across * c.CHUNK - width), (0, down * c.CHUNK - height))
-    tiles = jnp.pad(materials, padding).reshape(across, c.CHUNK, down, c.CHUNK)
-    packed = _pack([tiles == suitable[i] for i in range(_NUM)])
-    return _unpack(jnp.sum(packed, axis=(1, 3), dtype=jnp.int32).reshape(-1))
+
+    def columns(left: int) -> list[jax.Array]:
+        # Written out, for a sum over an axis that is not the last does not vectorise.
+        rows = (materials[x] for x in range(left, min(left + c.CHUNK, width)))
+        return [_pack([row == suitable[i] for i in range(_NUM)]) for row in rows]
+
+    sums = jnp.stack(
+        [sum(columns(i * c.CHUNK)[1:], columns(i * c.CHUNK)[0]) for i in range(across)]
+    )
+    padded = jnp.pad(sums, ((0, 0), (0, down * c.CHUNK - height)))
+    packed = jnp.sum(padded.reshape(across, down, c.CHUNK), axis=2, dtype=jnp.int32)
+    return _unpack(packed.reshape(-1))
 
 
 def _pack(flags: list[jax.Array]) -> jax.Array:
@@ -133,53 +154,39 @@ def _unpack(packed: jax.Array) -> jax.Array:
     return (packed[..., None] >> shifts) & (2**_BITS - 1)
 
 
-def _come(
-    state: WorldState,
-    chunk: jax.Array,
-    which: jax.Array,
-    wanted: jax.Array,
-    pick: jax.Array,
-    rules: Rules,
-) -> WorldState:
-    """A creature appears on one of the chunk's cells of its material, if that one is free."""
-    rule, objects = rules.balance, state.objects
-    down = chunk_grid(state.area)[1]
+def _comer(
+    objects: Objects, state: WorldState, event: _Event, rules: Rules
+) -> tuple[Objects, jax.Array]:
+    """Who would appear on one of the chunk's cells of its material, and whether it can: bool []."""
+    rule, player, down = rules.balance, state.player, chunk_grid(state.area)[1]
     cells = jnp.arange(c.CHUNK**2, dtype=jnp.int32)
-    xs = (chunk // down * c.CHUNK + cells // c.CHUNK).astype(jnp.int16)
-    ys = (chunk % down * c.CHUNK + cells % c.CHUNK).astype(jnp.int16)
-    cell = _nth(material_at(state.materials, xs, ys) == rule.material[which], pick)
+    xs = (event.chunk // down * c.CHUNK + cells // c.CHUNK).astype(jnp.int16)
+    ys = (event.chunk % down * c.CHUNK + cells % c.CHUNK).astype(jnp.int16)
+    suitable = material_at(state.materials, xs, ys) == rule.material[event.which]
+    cell = _nth(suitable, event.pick)
     x, y = xs[cell], ys[cell]
-    player = state.player
     distance = jnp.abs(player.x - x) + jnp.abs(player.y - y)
     taken = jnp.any((objects.kind != 0) & (objects.x == x) & (objects.y == y)) | (distance == 0)
-    wanted &= ~taken & (distance >= rule.spawn_distance[which])
-    kind = jnp.asarray([c.kind(name) for name in _BALANCED], jnp.uint8)[which]
-    rule_health = rules.creatures
-    health = jnp.stack(
-        [rule_health.zombie_health, rule_health.skeleton_health, rule_health.cow_health]
-    )[which].astype(jnp.int8)
-    return add_object(state, wanted, kind, x, y, health, jnp.uint8(0))
+    creatures = rules.creatures
+    health = jnp.stack([creatures.zombie_health, creatures.skeleton_health, creatures.cow_health])[
+        event.which
+    ]
+    can = event.real & ~taken & (distance >= rule.spawn_distance[event.which])
+    return new_object(_kind(event), x, y, health), can
 
 
-def _go(
-    state: WorldState,
-    chunk: jax.Array,
-    which: jax.Array,
-    wanted: jax.Array,
-    pick: jax.Array,
-    rules: Rules,
-) -> WorldState:
-    """One of the chunk's creatures disappears, if it is far enough from the player."""
-    objects, player = state.objects, state.player
-    kind = jnp.asarray([c.kind(name) for name in _BALANCED], jnp.uint8)[which]
-    inside = chunk_of(objects.x, objects.y, state.area) == chunk.astype(jnp.int16)
-    slot = _nth(inside & (objects.kind == kind), pick)
+def _goer(objects: Objects, state: WorldState, event: _Event, rules: Rules) -> jax.Array:
+    """Which of the chunk's creatures goes, none if that one is near the player: bool [N]."""
+    player = state.player
+    inside = chunk_of(objects.x, objects.y, state.area) == event.chunk.astype(jnp.int16)
+    slot = _nth(inside & (objects.kind == _kind(event)), event.pick)
     distance = jnp.abs(player.x - objects.x[slot]) + jnp.abs(player.y - objects.y[slot])
-    wanted &= distance >= rules.balance.despawn_distance[which]
-    gone = (jnp.arange(objects.capacity, dtype=jnp.int32) == slot) & wanted
-    return state.replace(
-        objects=jax.tree.map(lambda x: jnp.where(gone, jnp.zeros_like(x), x), objects)
-    )
+    can = event.real & (distance >= rules.balance.despawn_distance[event.which])
+    return (jnp.arange(objects.capacity, dtype=jnp.int32) == slot) & can
+
+
+def _kind(event: _Event) -> jax.Array:
+    return jnp.asarray([c.kind(name) for name in _BALANCED], jnp.uint8)[event.which]
 
 
 def _nth(mask: jax.Array, pick: jax.Array) -> jax.Array:

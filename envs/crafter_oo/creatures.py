@@ -18,10 +18,11 @@ from jaxrl.envs.crafter_oo.draws import Draws, ObjectDraws
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import (
     Objects,
+    Population,
     WorldState,
-    add_object,
     chunk_of,
     material_at,
+    new_object,
     offsets,
     open_chunks,
 )
@@ -290,7 +291,7 @@ def _changed(
     counter = counter + (acting.plant & acting.acts).astype(jnp.int16)
 
     struck, cell = deed.outcome.struck, deed.outcome.cell
-    shot = _count(_same(struck, cell) & _order(cell.size).T & (cell >= 0))
+    shot = _count(_same(struck, cell) & _order(cell.size).T & (cell >= 0)[None, :])
     damage = shot * rule.arrow_damage
     health = jnp.maximum(deed.health.astype(jnp.int16) - damage, 0).astype(jnp.int8)
     after = objects.replace(x=x, y=y, health=health, counter=counter)
@@ -316,7 +317,7 @@ def _same(cells: jax.Array, wanted: jax.Array) -> jax.Array:
 def _beside(cells: jax.Array, acting: Acting) -> jax.Array:
     """bool [K, K]: whether the row's cell is beside the column's object."""
     apart = jnp.abs(cells[:, None] - acting.cell[None, :])
-    return ((apart == 1) | (apart == acting.stride)) & (cells >= 0)[:, None]
+    return ((apart == 1) | (apart == acting.stride[None, :])) & (cells >= 0)[:, None]
 
 
 def _any(pairs: jax.Array) -> jax.Array:
@@ -387,7 +388,8 @@ def intend(
     follow_x, follow_y = _toward(dx, dy, draws.axis < rule.skeleton_long_axis_probability)
     turn_x = jnp.where(aims, aim_x, jnp.where(follows, follow_x, random_x))
     turn_y = jnp.where(aims, aim_y, jnp.where(follows, follow_y, random_y))
-    aim = jnp.where(aim_x != 0, (aim_x > 0), 2 + (aim_y > 0)).astype(jnp.uint8)
+    across, down = jnp.where(aim_x > 0, c.RIGHT, c.LEFT), jnp.where(aim_y > 0, c.DOWN, c.UP)
+    aim = jnp.where(aim_x != 0, across, down).astype(jnp.uint8)
     loaded = objects.counter <= 1  # one is taken off before it shoots
 
     first_x, first_y = objects.x + step_x, objects.y + step_y
@@ -446,7 +448,7 @@ def update_objects(
     after, loss = stage(always, _changed, acting, deed, state, rules)
     objects, player = state.objects, state.player
     objects = jax.tree.map(lambda old, new: old.at[slots].set(new, mode="drop"), objects, after)
-    health = jnp.maximum(player.health - loss, 0).astype(jnp.int8)
+    health = jnp.maximum(player.health.astype(jnp.int16) - loss, 0).astype(jnp.int8)
     items = jnp.where(jnp.arange(len(c.ITEMS), dtype=jnp.int8) == 0, health, player.items)
     state = state.replace(
         objects=objects,
@@ -508,14 +510,15 @@ def _enter_chunks(state: WorldState, acting: Acting, deed: Deed) -> WorldState:
 def _shoot(state: WorldState, acting: Acting, shoots: jax.Array) -> WorldState:
     """Adds the arrows that were shot, in the order of who shot them; a loop, for it is rare."""
 
-    def body(carry: tuple[WorldState, jax.Array]) -> tuple[WorldState, jax.Array]:
-        state, shot = carry
+    def body(carry: tuple[Population, jax.Array]) -> tuple[Population, jax.Array]:
+        population, shot = carry
         index = jnp.argmax(shot)
-        kind, health = jnp.uint8(c.kind("arrow")), jnp.int8(0)
         x, y = acting.second_x[index], acting.second_y[index]
-        facing = acting.shot_facing[index]
-        state = add_object(state, jnp.any(shot), kind, x, y, health, facing)
-        return state, shot & (jnp.arange(shot.size) != index)
+        arrow = new_object(c.kind("arrow"), x, y, jnp.int8(0), acting.shot_facing[index])
+        population = population.add(jnp.any(shot), arrow)
+        return population, shot & (jnp.arange(shot.size) != index)
 
-    state, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), body, (state, shoots))
-    return state
+    population, _ = jax.lax.while_loop(
+        lambda carry: jnp.any(carry[1]), body, (Population.of(state), shoots)
+    )
+    return population.put(state)

@@ -55,7 +55,7 @@ class Seen(NamedTuple):
 def symbolic(state: WorldState, rules: Rules) -> jax.Array:
     """The symbolic observation of a state, float32 [1723], see `SYMBOLIC`."""
     view = local_view(state, rules)
-    channels = jnp.arange(CHANNELS, dtype=jnp.uint8)
+    channels = jnp.arange(CHANNELS, dtype=jnp.uint8)[None, None]
     # "none" gets a number that no channel has.
     entity = jnp.where(view.entities > 0, view.entities + jnp.uint8(len(c.MATERIALS) - 1), 255)
     here = view.materials[..., None] == channels
@@ -100,7 +100,8 @@ def structured(state: WorldState, rules: Rules) -> dict[str, Any]:
     objects = state.objects
     fields = {"kind": objects.kind, "health": objects.health, "counter": objects.counter}
     x, y = cells(state)
-    here = (objects.x == x[..., None]) & (objects.y == y[..., None]) & (objects.kind != 0)
+    here = (objects.x[None, None] == x[..., None]) & (objects.y[None, None] == y[..., None])
+    here &= (objects.kind != 0)[None, None]
     return {
         "materials": view.materials,
         "entities": view.entities,

@@ -13,10 +13,11 @@ from jaxrl.envs.crafter_oo.rules import Creatures, Life, Rules
 from jaxrl.envs.crafter_oo.state import (
     Objects,
     Player,
+    Population,
     WorldState,
-    add_object,
     chunk_of,
     material_at,
+    new_object,
     offsets,
     open_chunks,
 )
@@ -75,8 +76,8 @@ def update_player(
     state = state.replace(
         player=player, objects=objects, materials=_write(state.materials, target, material)
     )
-    kind, health = jnp.uint8(c.kind("plant")), rules.life.sapling_health
-    state = add_object(state, plants, kind, target.x, target.y, health, jnp.uint8(0))
+    sapling = new_object(c.kind("plant"), target.x, target.y, rules.life.sapling_health)
+    state = Population.of(state).add(plants, sapling).put(state)
     entered = jnp.stack(
         [
             chunk_of(player.x, player.y, state.area),
@@ -213,7 +214,7 @@ def _nearby(player: Player, materials: jax.Array, edge_quirk: jax.Array) -> jax.
     y = jnp.broadcast_to((player.y + around)[None, :], shape)
     found = material_at(materials, x, y).reshape(-1)
     names = jnp.arange(len(c.MATERIALS), dtype=jnp.uint8)
-    present = jnp.any(found[:, None] == names, axis=0)
+    present = jnp.any(found[:, None] == names[None, :], axis=0)
     at_edge = (player.x == 0) | (player.y == 0)
     return present & (names > 0) & ~(at_edge & edge_quirk)
 

@@ -254,36 +254,64 @@ def material_at(materials: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.where(inside, found, jnp.uint8(0))
 
 
-def add_object(
-    state: WorldState,
-    wanted: jax.Array,
-    kind: jax.Array,
-    x: jax.Array,
-    y: jax.Array,
-    health: jax.Array,
-    facing: jax.Array,
-) -> WorldState:
-    """Puts a new object behind the last one where `wanted`, or says that there was no slot.
+class Population(NamedTuple):
+    """The part of a state that changes when objects come and go.
 
-    Args:
-        state: the world.
-        wanted: bool [].
-        kind: uint8 [].
-        x: int16 [], its cell, which must be free.
-        y: int16 [].
-        health: int8 [].
-        facing: uint8 [], an arrow's direction, else 0.
+    Loops carry this and not the state: vmapped, they copy what they carry in every turn.
     """
-    objects = state.objects
-    slots = jnp.arange(objects.capacity, dtype=jnp.int16)
-    used = jnp.max(jnp.where(objects.kind != 0, slots + 1, 0), initial=0).astype(jnp.int16)
-    here = (slots == used) & wanted
-    new = Objects(state.next_id, kind, x, y, health, jnp.int16(0), facing)
-    objects = jax.tree.map(lambda old, value: jnp.where(here, value, old), objects, new)
-    return state.replace(
-        objects=objects,
-        next_id=state.next_id + wanted.astype(jnp.int32),
-        overflow=state.overflow | (wanted & (used >= objects.capacity)),
+
+    objects: Objects
+    next_id: jax.Array
+    overflow: jax.Array
+
+    @classmethod
+    def of(cls, state: WorldState) -> "Population":
+        """That of a state."""
+        return cls(state.objects, state.next_id, state.overflow)
+
+    def put(self, state: WorldState) -> WorldState:
+        """The state with this population."""
+        result: WorldState = state.replace(**self._asdict())
+        return result
+
+    def add(self, wanted: jax.Array, new: Objects) -> "Population":
+        """Puts a new object behind the last one where `wanted`, or notes that there was no slot.
+
+        Args:
+            wanted: bool [].
+            new: one object, fields []; its id is not read. Its cell must be free.
+        """
+        objects = self.objects
+        slots = jnp.arange(objects.capacity, dtype=jnp.int16)
+        used = jnp.max(jnp.where(objects.kind != 0, slots + 1, 0), initial=0).astype(jnp.int16)
+        here = (slots == used) & wanted
+        new = new.replace(id=self.next_id)
+        return Population(
+            jax.tree.map(lambda old, value: jnp.where(here, value, old), objects, new),
+            self.next_id + wanted.astype(jnp.int32),
+            self.overflow | (wanted & (used >= objects.capacity)),
+        )
+
+    def remove(self, gone: jax.Array) -> "Population":
+        """Empties the slots `gone`, bool [N]."""
+        return self._replace(
+            objects=jax.tree.map(lambda x: jnp.where(gone, jnp.zeros_like(x), x), self.objects)
+        )
+
+
+def new_object(
+    kind: jax.Array, x: jax.Array, y: jax.Array, health: jax.Array, facing: int | jax.Array = 0
+) -> Objects:
+    """One object without an id yet, fields []."""
+    zero = jnp.int16(0)
+    return Objects(
+        jnp.int32(0),
+        jnp.asarray(kind, jnp.uint8),
+        x.astype(jnp.int16),
+        y.astype(jnp.int16),
+        health.astype(jnp.int8),
+        zero,
+        jnp.asarray(facing, jnp.uint8),
     )
 
 

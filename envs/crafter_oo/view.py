@@ -80,7 +80,7 @@ def local_view(state: WorldState, rules: Rules) -> LocalView:
     """The cells around the player and what stands on them."""
     objects = state.objects
     x, y = cells(state)
-    here = (objects.x == x[..., None]) & (objects.y == y[..., None])
+    here = (objects.x[None, None] == x[..., None]) & (objects.y[None, None] == y[..., None])
     looks = entity_of_objects(state, rules)
     entities = jnp.max(jnp.where(here, looks, jnp.uint8(0)), axis=-1)
     centre = jnp.zeros(GRID, jnp.bool_).at[GRID[0] // 2, GRID[1] // 2].set(True)

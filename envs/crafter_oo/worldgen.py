@@ -205,7 +205,7 @@ def _chunk_order(player: Player, objects: Objects, area: tuple[int, int]) -> jax
     slots = jnp.arange(objects.capacity, dtype=jnp.int16)
     chunk = jnp.where(objects.kind != 0, chunk_of(objects.x, objects.y, area), jnp.int16(-1))
     nobody = jnp.int16(objects.capacity)
-    first = jnp.min(jnp.where(chunk == chunks[:, None], slots, nobody), axis=1)
+    first = jnp.min(jnp.where(chunk[None, :] == chunks[:, None], slots[None, :], nobody), axis=1)
     first = jnp.where(chunks == chunk_of(player.x, player.y, area), jnp.int16(-1), first)
     order = jnp.sum(first[None, :] < first[:, None], axis=1, dtype=jnp.int16)
     return jnp.where(first == nobody, jnp.int16(-1), order).reshape(grid)
