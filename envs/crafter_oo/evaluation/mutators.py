@@ -79,22 +79,23 @@ def inventory(random: np.random.Generator, state: HostState, rules: Rules) -> Ho
 def illegal_collecting(
     random: np.random.Generator, state: HostState, rules: Rules
 ) -> HostState | None:
-    """Something comes into the inventory that the cell in front does not give."""
+    """Something comes into the inventory that the cell in front does not give, or not yet."""
     if c.ACTIONS[state.player.action] != "do":
         return None
     dx, dy = c.DIRECTIONS[state.player.facing]
     ahead = _material(state, int(state.player.x) + dx, int(state.player.y) + dy)
-    received = np.asarray(rules.recipes.collect_receive)
+    recipes, items = rules.recipes, state.player.items
+    received, needed = np.asarray(recipes.collect_receive), np.asarray(recipes.collect_require)
     full = np.asarray(rules.life.maximum)
     wrong = [
         material
-        for material in np.flatnonzero(rules.recipes.collect_possible)
-        if material != ahead
-        and (np.minimum(state.player.items + received[material], full) != state.player.items).any()
+        for material in np.flatnonzero(recipes.collect_possible)
+        if (material != ahead or (items < needed[material]).any())
+        and (np.minimum(items + received[material], full) != items).any()
     ]
     if not wrong:
         return None
-    gained = state.player.items + received[random.choice(wrong)]
+    gained = items + received[random.choice(wrong)]
     return _with_items(state, np.minimum(gained, full))
 
 

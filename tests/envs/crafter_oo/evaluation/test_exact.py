@@ -136,16 +136,26 @@ def test_despawning_by_day(exact):
 
 
 def test_certain_despawning():
-    # Probability 1 leaves nothing to the other side of the threshold.
+    # Probability 1 leaves nothing to the other side of the threshold, also of what moved before.
     always = rule_sets.named(RULES, "balance.despawn_probability", np.ones(3, np.float32))
     state, action = start("zombie_leaves_by_day")
-    got = spread(
-        Transitions(always),
-        state,
-        action,
-        lambda s: int((s.objects.kind == c.kind("zombie")).sum()),
-    )
-    assert got == pytest.approx({1: 1.0})
+
+    def left(state):
+        (slot,) = np.flatnonzero(state.objects.kind == c.kind("zombie"))
+        return int(state.objects.id[slot]), *cell(state, slot)
+
+    long, short, astray = 0.9 * 0.8 + 0.1 / 4, 0.9 * 0.2 + 0.1 / 4, 0.1 / 4
+    expected = {
+        (2, 2, 7): long / 2,
+        (2, 1, 8): short / 2,
+        (2, 0, 7): astray / 2,
+        (2, 1, 6): astray / 2,
+        (3, 4, 9): long / 2,
+        (3, 3, 8): short / 2,
+        (3, 2, 9): astray / 2,
+        (3, 3, 10): astray / 2,
+    }
+    assert spread(Transitions(always), state, action, left) == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_skeleton_comes_to_a_tunnel(exact):
