@@ -12,16 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
-from jaxrl.envs.crafter_oo.draws import KeyDraws, draw_world
+from jaxrl.envs.crafter_oo.draws import draw_world
+from jaxrl.envs.crafter_oo.evaluation.canonical import HostState, canonical
+from jaxrl.envs.crafter_oo.evaluation.truth import true_step
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import WorldState, material_at
-from jaxrl.envs.crafter_oo.transition import transition
 from jaxrl.envs.crafter_oo.worldgen import generate
 
 AREA = (64, 64)
 CAPACITY = 128
 LENGTH = 10_000  # an episode's end
-_BLOCK = 64  # steps between two looks at whether the player is alive
 
 _ANYTHING = 0.15  # probability of an action out of all
 _USE = 0.85  # of using what is ahead
@@ -31,6 +31,7 @@ _FIRST_MOVE, _DO, _SLEEP = c.action("move_left"), c.action("do"), c.action("slee
 _OPEN = np.asarray([name in ("outside", "grass", "sand", "path") for name in c.MATERIALS])
 
 
+@jax.jit
 def explore(key: jax.Array, state: WorldState) -> jax.Array:
     """The explorer's action, int32 []."""
     keys = jax.random.split(key, 4)
@@ -51,21 +52,6 @@ def explore(key: jax.Array, state: WorldState) -> jax.Array:
     return jnp.where(anything < _ANYTHING, some // 4, action)
 
 
-@partial(jax.jit, static_argnames="length")
-def _live(
-    key: jax.Array, state: WorldState, rules: Rules, length: int
-) -> tuple[WorldState, jax.Array]:
-    """States after each of `length` steps, and the actions that led to them."""
-
-    def step(state: WorldState, key: jax.Array) -> tuple[WorldState, tuple[WorldState, jax.Array]]:
-        key_action, key_step = jax.random.split(key)
-        action = explore(key_action, state)
-        state = transition(KeyDraws(key_step), state, action, rules)
-        return state, (state, action)
-
-    return jax.lax.scan(step, state, jax.random.split(key, length))[1]
-
-
 @partial(jax.jit, static_argnames=("area", "capacity"))
 def _new_world(key: jax.Array, rules: Rules, area: tuple[int, int], capacity: int) -> WorldState:
     return generate(draw_world(key, area), area, capacity, rules)
@@ -73,7 +59,7 @@ def _new_world(key: jax.Array, rules: Rules, area: tuple[int, int], capacity: in
 
 def one_life(
     key: jax.Array, rules: Rules, state: WorldState | None = None, length: int = LENGTH
-) -> Iterator[tuple[WorldState, int, WorldState]]:
+) -> Iterator[tuple[HostState, int, HostState]]:
     """The steps (state, action, next state) of one life, as NumPy arrays.
 
     Args:
@@ -85,14 +71,12 @@ def one_life(
     key_world, key_life = jax.random.split(key)
     if state is None:
         state = _new_world(key_world, rules, AREA, CAPACITY)
-    before, lived = jax.tree.map(np.asarray, state), 0
-    while lived < length and before.player.health > 0:
-        states, actions = jax.tree.map(
-            np.asarray, _live(jax.random.fold_in(key_life, lived), before, rules, _BLOCK)
-        )
-        for i in range(min(_BLOCK, length - lived)):
-            after = jax.tree.map(lambda leaf, i=i: leaf[i], states)
-            yield before, int(actions[i]), after
-            before, lived = after, lived + 1
-            if after.player.health <= 0:
-                return
+    before = canonical(state)
+    for lived in range(length):
+        key_action, key_step = jax.random.split(jax.random.fold_in(key_life, lived))
+        action = int(explore(key_action, before))
+        after = true_step(key_step, before, action, rules)
+        yield before, action, after
+        if after.player.health <= 0:
+            return
+        before = after

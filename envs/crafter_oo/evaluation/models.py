@@ -8,13 +8,10 @@ Baselines are known by name (`MODELS`); anybody's model is a factory (rules, key
 import importlib
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol, runtime_checkable
 
 import jax
-import numpy as np
 
-from jaxrl.envs.crafter_oo.draws import KeyDraws
 from jaxrl.envs.crafter_oo.evaluation.canonical import (
     canonical,
     check_action,
@@ -25,9 +22,9 @@ from jaxrl.envs.crafter_oo.evaluation.canonical import (
 from jaxrl.envs.crafter_oo.evaluation.exact import Transitions
 from jaxrl.envs.crafter_oo.evaluation.exploration import one_life
 from jaxrl.envs.crafter_oo.evaluation.learned import FactoredModel
+from jaxrl.envs.crafter_oo.evaluation.truth import true_step
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import WorldState
-from jaxrl.envs.crafter_oo.transition import NEAR, transition
 from jaxrl.registry import UnknownIdError, nearest
 
 
@@ -141,17 +138,3 @@ def make(name: str, rules: Rules, key: jax.Array) -> Model:
     if not isinstance(model, Model):
         raise ValueError(f"{name!r} made a {type(model).__name__} without sample and log_prob")
     return model
-
-
-def true_step(key: jax.Array, state: WorldState, action: int, rules: Rules) -> WorldState:
-    """The next state by the true rules, canonical."""
-    near = min(NEAR, state.objects.capacity)
-    number = np.int32(check_action(action))
-    return canonical(_step(key, canonical(state), number, rules, near))
-
-
-@partial(jax.jit, static_argnames="near")
-def _step(
-    key: jax.Array, state: WorldState, action: jax.Array, rules: Rules, near: int
-) -> WorldState:
-    return transition(KeyDraws(key), state, action, rules, near)

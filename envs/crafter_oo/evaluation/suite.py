@@ -20,10 +20,11 @@ import numpy as np
 
 from jaxrl.envs.crafter_oo.evaluation.canonical import conform, fingerprint
 from jaxrl.envs.crafter_oo.evaluation.fidelity import fidelity
-from jaxrl.envs.crafter_oo.evaluation.models import Model, true_step
+from jaxrl.envs.crafter_oo.evaluation.models import Model
 from jaxrl.envs.crafter_oo.evaluation.mutators import distractors
 from jaxrl.envs.crafter_oo.evaluation.ranking import rank
 from jaxrl.envs.crafter_oo.evaluation.scenario import Scenario
+from jaxrl.envs.crafter_oo.evaluation.truth import true_step
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import WorldState
 

@@ -13,8 +13,8 @@ from jaxrl.envs.crafter_oo.draws import BalanceDraws, ObjectDraws, TapeDraws
 from jaxrl.envs.crafter_oo.evaluation import arena, mutators
 from jaxrl.envs.crafter_oo.evaluation.canonical import fingerprint, fingerprints
 from jaxrl.envs.crafter_oo.evaluation.exact import IntractableError, Transitions
-from jaxrl.envs.crafter_oo.evaluation.models import true_step
 from jaxrl.envs.crafter_oo.evaluation.scenarios import scenario
+from jaxrl.envs.crafter_oo.evaluation.truth import true_step
 
 RULES = rule_sets.crafter()
 NOOP, DO = c.action("noop"), c.action("do")

@@ -13,6 +13,7 @@ from jaxrl.envs.crafter_oo.evaluation import arena, exploration, models
 from jaxrl.envs.crafter_oo.evaluation.canonical import canonical, same, ticked
 from jaxrl.envs.crafter_oo.evaluation.learned import FactoredModel
 from jaxrl.envs.crafter_oo.evaluation.scenarios import names, scenario
+from jaxrl.envs.crafter_oo.evaluation.truth import true_step
 from jaxrl.registry import UnknownIdError
 
 RULES = rule_sets.crafter()
@@ -23,7 +24,7 @@ def life(state, actions, seed=0):
     """Steps by the true rules."""
     steps = []
     for i, action in enumerate(actions):
-        after = models.true_step(jax.random.key(seed * 1000 + i), state, action, RULES)
+        after = true_step(jax.random.key(seed * 1000 + i), state, action, RULES)
         steps.append((state, action, after))
         state = after
     return steps
@@ -91,7 +92,7 @@ def test_smoothing_by_hand():
 def test_what_was_seen_is_likelier(world, fitted):
     state = arena.built([arena.cells("water", (8, 7))])
     for action, right in ((c.action("move_left"), (7, 8)), (c.action("move_up"), (8, 8))):
-        truth = models.true_step(jax.random.key(0), state, action, RULES)
+        truth = true_step(jax.random.key(0), state, action, RULES)
         assert (int(truth.player.x), int(truth.player.y)) == right
         assert fitted.log_prob(state, action, truth) > 10 + FactoredModel().log_prob(
             state, action, truth

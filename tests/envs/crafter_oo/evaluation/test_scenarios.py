@@ -9,8 +9,8 @@ from jaxrl.envs.crafter_oo import rules as rule_sets
 from jaxrl.envs.crafter_oo.evaluation import arena
 from jaxrl.envs.crafter_oo.evaluation.canonical import fingerprint
 from jaxrl.envs.crafter_oo.evaluation.exact import Transitions
-from jaxrl.envs.crafter_oo.evaluation.models import true_step
 from jaxrl.envs.crafter_oo.evaluation.scenarios import GROUPS, names, scenario, select
+from jaxrl.envs.crafter_oo.evaluation.truth import true_step
 from jaxrl.registry import UnknownIdError
 
 RULES = rule_sets.crafter()

@@ -7,10 +7,11 @@ import pytest
 
 from jaxrl import cli
 from jaxrl.envs.crafter_oo import rules as rule_sets
-from jaxrl.envs.crafter_oo.evaluation import models, suite
+from jaxrl.envs.crafter_oo.evaluation import arena, exploration, models, suite
 from jaxrl.envs.crafter_oo.evaluation.learned import FactoredModel
 from jaxrl.envs.crafter_oo.evaluation.scenarios import select
 from jaxrl.envs.crafter_oo.evaluation.suite import Score
+from jaxrl.envs.crafter_oo.evaluation.truth import true_step
 from tests.envs.crafter_oo.evaluation import user_model
 
 RULES = rule_sets.crafter()
@@ -29,7 +30,7 @@ def results():
     for scenario in select(FEW):
         state, actions = scenario.build(jax.random.key(9))
         for step, action in enumerate(actions.tolist()):
-            after = models.true_step(jax.random.key(step), state, action, RULES)
+            after = true_step(jax.random.key(step), state, action, RULES)
             steps.append((state, action, after))
             state = after
     made["fitted"] = FactoredModel().fit(steps * 5)
@@ -165,7 +166,10 @@ def test_help_names_models_and_scenarios(command):
         assert word in " ".join(shown.replace("│", " ").split())
 
 
-def test_the_learned_model_end_to_end(command):
+def test_the_learned_model_end_to_end(command, monkeypatch):
+    # The life of a small world has the shapes, and so the compiled step, of the arenas.
+    monkeypatch.setattr(exploration, "AREA", arena.AREA)
+    monkeypatch.setattr(exploration, "CAPACITY", arena.CAPACITY)
     code, shown, _ = command("learned", "--scenarios", "random_movement", "--trials", 1)
     assert code == 0
     assert shown.splitlines()[0].split() == ["oracle", "learned"]
