@@ -151,7 +151,7 @@ def _pack(flags: list[jax.Array]) -> jax.Array:
 def _unpack(packed: jax.Array) -> jax.Array:
     """The three counts, on a new last axis."""
     shifts = _BITS * jnp.arange(_NUM, dtype=jnp.int32)
-    return (packed[..., None] >> shifts) & (2**_BITS - 1)
+    return (packed[:, None] >> shifts[None, :]) & (2**_BITS - 1)
 
 
 def _comer(
