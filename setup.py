@@ -19,5 +19,5 @@ parts = [
 setup(
     packages=core + parts,
     package_dir=FOLDERS,
-    package_data={"": ["py.typed", "*.json", "*.npz", "*.png"]},
+    package_data={"": ["py.typed", "*.json", "*.npz", "*.png", "*.html"]},
 )

@@ -1,4 +1,4 @@
-"""The command line: train, resume, evaluate, sweep, meta-train, meta-evaluate, render, bench, ...
+"""The command line: train, resume, evaluate, sweep, meta-train, meta-evaluate, render, play, ...
 
 Every mistake is one line on standard error, never a traceback: exit code 2 for a command line that
 cannot be understood (the nearest valid names are given), 1 for everything else that goes wrong.
@@ -32,6 +32,7 @@ Reinforcement learning in JAX, from one command.
   jaxrl sweep ALGO ENV [options]   train many settings and say which is best
   jaxrl meta-evaluate PHI ...      compare learnt objectives with PPO and DPO
   jaxrl render RUN|ENV [options]   write a GIF, MP4 or page of an episode
+  jaxrl play ENV [options]         play by keys, in the terminal or a web page
   jaxrl bench env|train ...        measure speed, as one line of JSON
   jaxrl envs [PATTERN]             environments with their observations and actions
   jaxrl algorithms                 algorithms
@@ -345,6 +346,12 @@ def _render(args: list[str]) -> int:
     return 0
 
 
+def _play(args: list[str]) -> int:
+    from jaxrl.play.command import play
+
+    return play(args, _compile_cache, _say)
+
+
 def _envs(args: list[str]) -> int:
     from jaxrl.listing import describe_environments
     from jaxrl.options import envs_options, parse
@@ -375,6 +382,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sweep": _sweep,
     "meta-evaluate": _meta_evaluate,
     "render": _render,
+    "play": _play,
     "bench": _bench,
     "envs": _envs,
     "algorithms": _algorithms,

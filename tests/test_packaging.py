@@ -28,7 +28,7 @@ def _package_files() -> set[str]:
         str(Path(target) / path.relative_to(ROOT / folder))
         for folder, target in FOLDERS.items()
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".typed", ".json", ".npz", ".png"}
+        if path.suffix in {".py", ".typed", ".json", ".npz", ".png", ".html"}
         and not {"envs", "algos"}.intersection(path.relative_to(ROOT / folder).parts[:1])
     }
 

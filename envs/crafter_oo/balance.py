@@ -53,7 +53,8 @@ def _balance(state: WorldState, draws: BalanceDraws, rules: Rules) -> Population
     state = state.replace(objects=_with_room(state.objects))
     comes, goes = stage(always, _events, state, draws, rules)
     # The rank of each (chunk, creature) in the order in which they are taken.
-    order = jnp.reshape(state.chunk_order, -1)[:, None] * _NUM + jnp.arange(_NUM, dtype=jnp.int16)
+    turn = jnp.arange(_NUM, dtype=jnp.int16)[None, :]
+    order = jnp.reshape(state.chunk_order, -1)[:, None] * jnp.int16(_NUM) + turn
     last = jnp.int16(jnp.iinfo(jnp.int16).max)
     waiting = jnp.reshape(jnp.where(comes | goes, order, last), -1)
     numbers = jnp.arange(waiting.size, dtype=jnp.int32)
@@ -106,12 +107,13 @@ def _events(state: WorldState, draws: BalanceDraws, rules: Rules) -> tuple[jax.A
     """In which chunks which creature comes, and goes: bool [C, 3] each."""
     rule = rules.balance
     count, space = _creatures(state), _space(state.materials, rule.material)
-    low = (rule.low + rule.low_light * state.daylight).astype(jnp.int32)
-    low = jnp.where(space < rule.space, 0, low)
-    high = (rule.high + rule.high_light * state.daylight).astype(jnp.int32)
+    low = (rule.low + rule.low_light * state.daylight).astype(jnp.int32)[None]
+    low = jnp.where(space < rule.space.astype(jnp.int32)[None], jnp.int32(0), low)
+    high = (rule.high + rule.high_light * state.daylight).astype(jnp.int32)[None]
+    spawn, despawn = rule.spawn_probability[None], rule.despawn_probability[None]
     exists = jnp.reshape(state.chunk_order, -1)[:, None] >= 0
-    comes = exists & (count < low) & (draws.event < rule.spawn_probability)
-    goes = exists & ~(count < low) & (count > high) & (draws.event < rule.despawn_probability)
+    comes = exists & (count < low) & (draws.event < spawn)
+    goes = exists & ~(count < low) & (count > high) & (draws.event < despawn)
     return comes, goes
 
 
@@ -150,8 +152,7 @@ def _pack(flags: list[jax.Array]) -> jax.Array:
 
 def _unpack(packed: jax.Array) -> jax.Array:
     """The three counts, on a new last axis."""
-    shifts = _BITS * jnp.arange(_NUM, dtype=jnp.int32)
-    return (packed[:, None] >> shifts[None, :]) & (2**_BITS - 1)
+    return jnp.stack([(packed >> _BITS * i) & (2**_BITS - 1) for i in range(_NUM)], axis=-1)
 
 
 def _comer(

@@ -88,3 +88,16 @@ def local_view(state: WorldState, rules: Rules) -> LocalView:
         material_at(state.materials, x, y),
         jnp.where(centre, entity_of_player(state), entities),
     )
+
+
+def semantic(state: WorldState) -> jax.Array:
+    """What is on every cell of the map, uint8 [W, H].
+
+    An index into `MATERIALS`, or where something stands 13 for the player and 13 + its index in
+    `KINDS` for an object: the reference's `info["semantic"]`.
+    """
+    objects, player, first = state.objects, state.player, len(c.MATERIALS)
+    # Empty slots are moved out of the map and dropped.
+    x = jnp.where(objects.kind > 0, objects.x, jnp.int16(state.area[0]))
+    shown = state.materials.at[x, objects.y].set(objects.kind + jnp.uint8(first), mode="drop")
+    return shown.at[player.x, player.y].set(jnp.uint8(first))
