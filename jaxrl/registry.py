@@ -96,8 +96,9 @@ _PROBES = {
 }
 
 _CRAFTER = {
-    "CrafterOO-OO-v1": "structured",
-    "CrafterOO-Symbolic-v1": "symbolic",
+    "CrafterOO-OO-v1": "Structured",
+    "CrafterOO-Pixels-v1": "Pixels",
+    "CrafterOO-Symbolic-v1": "Symbolic",
 }
 
 _ENVIRONMENTS: dict[str, Entry] = {
@@ -139,7 +140,8 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
         env_id: one of `environments()`, or "module:attribute" of somebody's gymnax-style
             environment (see `jaxrl.adapters.foreign`).
         **overrides: values by name. A field of the environment's params is replaced, and keeps its
-            dtype; any other name must be a keyword of the environment's constructor.
+            dtype, a field of a field by its dotted name; any other name must be a keyword of the
+            environment's constructor.
 
     Returns:
         The environment (see `jaxrl.environment`) and its params, every leaf a strongly typed array.
@@ -154,16 +156,28 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
     env, keywords = _construct(env_id, overrides)
     params = strong(env.default_params)
     fields = {field.name for field in dataclasses.fields(params)}
-    for name in overrides.keys() - fields - keywords:
+    dotted = {name for name in overrides if name.split(".")[0] in fields}
+    for name in overrides.keys() - fields - keywords - dotted:
         valid = sorted(fields | keywords)
         near = nearest(name, valid) or tuple(valid)
         raise ValueError(f"{env_id} has no parameter {name!r}; nearest: {', '.join(near)}")
-    changed = {
-        name: _cast(name, value, getattr(params, name))
-        for name, value in overrides.items()
-        if name in fields
-    }
-    return env, params.replace(**changed)
+    for name, value in overrides.items():
+        if name in dotted:
+            params = _replaced(params, name, name.split("."), value)
+    return env, params
+
+
+def _replaced(record: Any, name: str, path: list[str], value: Any) -> Any:
+    """`record` with the field of a path of names replaced."""
+    fields = {field.name for field in dataclasses.fields(record)}
+    if path[0] not in fields:
+        near = nearest(path[0], fields) or tuple(sorted(fields))
+        raise ValueError(f"no parameter {name!r}; nearest to {path[0]!r}: {', '.join(near)}")
+    old = getattr(record, path[0])
+    if len(path) > 1 and not dataclasses.is_dataclass(old):
+        raise ValueError(f"no parameter {name!r}: {path[0]!r} is a value")
+    new = _replaced(old, name, path[1:], value) if len(path) > 1 else _cast(name, value, old)
+    return record.replace(**{path[0]: new})
 
 
 def check_environment(env_id: str) -> None:
@@ -331,6 +345,9 @@ def _cast(name: str, value: Any, default: Any) -> Any:
             raise ValueError(f"{name} is {like.dtype.name}, which cannot hold {leaf!r}")
         return converted
 
+    if dataclasses.is_dataclass(default) and type(value) is not type(default):
+        fields = ", ".join(f"{name}.{field.name}" for field in dataclasses.fields(default))
+        raise ValueError(f"{name} is a record of {fields}, which {value!r} is not")
     if jax.tree.structure(value) == jax.tree.structure(default):  # type: ignore[operator]
         return jax.tree.map(cast, value, default)
     return cast(value, default)

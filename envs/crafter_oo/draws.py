@@ -76,8 +76,7 @@ class Draws(Protocol):
         """The draws of balancing, [num_chunks, 3]."""
 
 
-@struct.dataclass
-class KeyDraws:
+class KeyDraws(struct.PyTreeNode):
     """Draws made from a key.
 
     Attributes:
@@ -96,7 +95,7 @@ class KeyDraws:
         bits = jax.random.bits(jax.random.fold_in(self.key, 1), shape, jnp.uint32)
         # A float32 takes the upper 24 bits; the lower two are independent of it.
         uniforms = (bits >> 8).astype(jnp.float32) * jnp.float32(2**-24)
-        return ObjectDraws(*uniforms, direction=(bits[0] & 3).astype(jnp.uint8))
+        return ObjectDraws(*uniforms, (bits[0] & 3).astype(jnp.uint8))
 
     def balance(self, num_chunks: int) -> BalanceDraws:
         """The draws of balancing, [num_chunks, 3]."""
@@ -104,8 +103,7 @@ class KeyDraws:
         return BalanceDraws(*jax.random.uniform(key, (2, num_chunks, 3), jnp.float32))
 
 
-@struct.dataclass
-class TapeDraws:
+class TapeDraws(struct.PyTreeNode):
     """Draws that were recorded.
 
     Attributes:

@@ -12,8 +12,8 @@ Termination: health 0. Truncation: 10,000 steps.
 Source: Hafner (2021), arXiv 2109.06780; the rules are those of the package `crafter` 1.8.3.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import abc
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,16 +21,18 @@ from flax import struct
 
 from jaxrl.environment import Environment, EnvParams
 from jaxrl.envs.crafter_oo import constants as c
-from jaxrl.envs.crafter_oo import observations
+from jaxrl.envs.crafter_oo import observations, pixels
 from jaxrl.envs.crafter_oo.draws import KeyDraws, draw_world
-from jaxrl.envs.crafter_oo.rules import Rules, crafter, preset
+from jaxrl.envs.crafter_oo.rules import Rules, crafter
+from jaxrl.envs.crafter_oo.rules import preset as rules_of
 from jaxrl.envs.crafter_oo.state import WorldState
-from jaxrl.envs.crafter_oo.tasks import make_task
+from jaxrl.envs.crafter_oo.tasks import EVERYTHING, make_task
 from jaxrl.envs.crafter_oo.transition import CAPACITY, NEAR, transition
 from jaxrl.envs.crafter_oo.worldgen import generate
-from jaxrl.spaces import Discrete, Space
+from jaxrl.spaces import Box, Discrete, Space
 
 _SMALLEST = 9  # cells along a side of a map
+_PICTURE = 3  # a child of the step's key that no draw takes, see `KeyDraws`
 
 
 @struct.dataclass
@@ -46,29 +48,15 @@ class Params(EnvParams):
     rules: Rules = struct.field(default_factory=crafter)
 
 
-class Observer(NamedTuple):
-    """How a state is shown.
+class CrafterOO(Environment, abc.ABC):
+    """Crafter with one task; a subclass says how states are shown."""
 
-    Attributes:
-        name: as in the environment's id.
-        observe: (key, state, rules) -> observation. The key is for what is drawn at random in a
-            picture; it has no part in what happens.
-        space: () -> the observations' space.
-    """
-
-    name: str
-    observe: Callable[[jax.Array, WorldState, Rules], Any]
-    space: Callable[[], Space]
-
-
-class CrafterOO(Environment):
-    """Crafter with one kind of observation and one task."""
+    shows: str  # as in the id
 
     def __init__(
         self,
-        observer: Observer,
-        task: str = "all",
-        rules: str = "crafter",
+        task: str = EVERYTHING,
+        preset: str = "crafter",
         area: tuple[int, int] = (64, 64),
         capacity: int = CAPACITY,
         near: int = NEAR,
@@ -76,9 +64,8 @@ class CrafterOO(Environment):
         """A world of `area` cells.
 
         Args:
-            observer: how states are shown.
             task: "all" or one of `ACHIEVEMENTS`, see `tasks`.
-            rules: the default rules, one of `rules.PRESETS`.
+            preset: the default rules, one of `rules.PRESETS`.
             area: (W, H), at least 9 each.
             capacity: number of object slots.
             near: how many objects can be near enough to the player to matter.
@@ -88,16 +75,15 @@ class CrafterOO(Environment):
                 too small for it.
         """
         super().__init__()
-        self.observer, self.task = observer, make_task(task)
-        self.rules = rules
-        self._default_rules = preset(rules)
+        self.task = make_task(task)
+        self._default_rules = rules_of(preset)
         self.area = _checked_area(area)
         self.capacity, self.near = _checked_capacity(self.area, capacity, near)
 
     @property
     def name(self) -> str:
         """The id under which the environment is registered."""
-        return f"CrafterOO-{self.observer.name}-v1"
+        return f"CrafterOO-{self.shows}-v1"
 
     @property
     def num_actions(self) -> int:
@@ -134,9 +120,12 @@ class CrafterOO(Environment):
         reward = self.task.reward(state, after, params.rules)
         return self.observe(key, after, action, params), after, reward, terminated, info
 
+    @abc.abstractmethod
     def observe(self, key: jax.Array, state: WorldState, action: Any, params: Params) -> Any:
-        """The observation of a state."""
-        return self.observer.observe(key, state, params.rules)
+        """The observation of a state.
+
+        `key` is for what is drawn at random in a picture; it has no part in what happens.
+        """
 
     @staticmethod
     def reset_chunk(num_envs: int) -> int:
@@ -151,9 +140,75 @@ class CrafterOO(Environment):
         """`Discrete(17)`."""
         return Discrete(len(c.ACTIONS))
 
+
+class Symbolic(CrafterOO):
+    """`CrafterOO-Symbolic-v1`: a vector, float32 [1723], laid out as `observations.SYMBOLIC`."""
+
+    shows = "Symbolic"
+
+    def observe(self, key: jax.Array, state: WorldState, action: Any, params: Params) -> jax.Array:
+        """The symbolic observation of a state."""
+        return observations.symbolic(state, params.rules)
+
     def observation_space(self, params: Params | None = None) -> Space:
-        """The observer's space."""
-        return self.observer.space()
+        """float32 [1723]."""
+        return observations.symbolic_space()
+
+
+class Structured(CrafterOO):
+    """`CrafterOO-OO-v1`: the visible cells and the player as a pytree."""
+
+    shows = "OO"
+
+    def observe(self, key: jax.Array, state: WorldState, action: Any, params: Params) -> Any:
+        """The structured observation of a state."""
+        return observations.structured(state, params.rules)
+
+    def observation_space(self, params: Params | None = None) -> Space:
+        """A `Dict`, see `observations.structured_space`."""
+        return observations.structured_space()
+
+
+class Pixels(CrafterOO):
+    """`CrafterOO-Pixels-v1`: a picture, uint8 [size, size, 3]."""
+
+    shows = "Pixels"
+
+    def __init__(
+        self,
+        textures: str = "own",
+        size: int = 64,
+        task: str = EVERYTHING,
+        preset: str = "crafter",
+        area: tuple[int, int] = (64, 64),
+        capacity: int = CAPACITY,
+        near: int = NEAR,
+    ):
+        """A world and how it looks.
+
+        Args:
+            textures: "own", or "reference" for those of the installed package `crafter`.
+            size: pixels along a side.
+            task: as of `CrafterOO`, like all that follow.
+            preset: the default rules.
+            area: (W, H).
+            capacity: number of object slots.
+            near: how many objects can be near enough to the player to matter.
+
+        Raises:
+            ValueError: as `CrafterOO`; unknown textures, the package is missing, a size too small.
+        """
+        super().__init__(task, preset, area, capacity, near)
+        self.textures, self.size = textures, size
+        self._tiles = pixels.make_tiles(textures, size)
+
+    def observe(self, key: jax.Array, state: WorldState, action: Any, params: Params) -> jax.Array:
+        """The picture of a state."""
+        return pixels.render(jax.random.fold_in(key, _PICTURE), state, params.rules, self._tiles)
+
+    def observation_space(self, params: Params | None = None) -> Box:
+        """uint8 [size, size, 3]."""
+        return Box(0, 255, (self.size, self.size, 3), jnp.uint8)
 
 
 def _checked_area(area: Any) -> tuple[int, int]:
@@ -179,23 +234,3 @@ def _checked_capacity(area: tuple[int, int], capacity: int, near: int) -> tuple[
     if not 1 <= near <= capacity:
         raise ValueError(f"near must be in 1..capacity = {capacity}, got {near}")
     return capacity, near
-
-
-def symbolic(**options: Any) -> CrafterOO:
-    """`CrafterOO-Symbolic-v1`; options as of `CrafterOO`."""
-    observer = Observer(
-        "Symbolic",
-        lambda key, state, rules: observations.symbolic(state, rules),
-        observations.symbolic_space,
-    )
-    return CrafterOO(observer, **options)
-
-
-def structured(**options: Any) -> CrafterOO:
-    """`CrafterOO-OO-v1`; options as of `CrafterOO`."""
-    observer = Observer(
-        "OO",
-        lambda key, state, rules: observations.structured(state, rules),
-        observations.structured_space,
-    )
-    return CrafterOO(observer, **options)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -26,6 +27,11 @@ def _materials(*names: str) -> np.ndarray:
 def _where(*names: str) -> Any:
     """A field: bool [13], true for these materials."""
     return struct.field(default_factory=lambda: _materials(*names))
+
+
+def _one(dtype: Any, value: float) -> Any:
+    """A field: one number."""
+    return struct.field(default_factory=lambda: dtype(value))
 
 
 def _each(dtype: Any, *values: float) -> Any:
@@ -53,18 +59,16 @@ QUIRKS = {
 }
 
 
-@struct.dataclass
-class Quirks:
+class Quirks(struct.PyTreeNode):
     """Which of `QUIRKS` are kept, bool [] each."""
 
-    dead_act: ArrayLike = True
-    lava_regeneration: ArrayLike = True
-    edge_crafting: ArrayLike = True
-    one_reward_a_step: ArrayLike = True
+    dead_act: jax.Array = _one(np.bool_, True)
+    lava_regeneration: jax.Array = _one(np.bool_, True)
+    edge_crafting: jax.Array = _one(np.bool_, True)
+    one_reward_a_step: jax.Array = _one(np.bool_, True)
 
 
-@struct.dataclass
-class Recipes:
+class Recipes(struct.PyTreeNode):
     """What can be collected, placed and made.
 
     Rows of `collect_*` are `MATERIALS`, of `place_*` `PLACEABLE`, of `make_*` `MAKEABLE`.
@@ -82,20 +86,19 @@ class Recipes:
         make_gives: int8 [6], how many come out.
     """
 
-    collect_possible: ArrayLike
-    collect_require: ArrayLike
-    collect_receive: ArrayLike
-    collect_leaves: ArrayLike
-    collect_probability: ArrayLike
-    place_uses: ArrayLike
-    place_where: ArrayLike
-    make_uses: ArrayLike
-    make_nearby: ArrayLike
-    make_gives: ArrayLike
+    collect_possible: jax.Array
+    collect_require: jax.Array
+    collect_receive: jax.Array
+    collect_leaves: jax.Array
+    collect_probability: jax.Array
+    place_uses: jax.Array
+    place_where: jax.Array
+    make_uses: jax.Array
+    make_nearby: jax.Array
+    make_gives: jax.Array
 
 
-@struct.dataclass
-class Life:
+class Life(struct.PyTreeNode):
     """What the player starts with, needs and does.
 
     Attributes:
@@ -110,60 +113,58 @@ class Life:
         sapling_health: int8 [].
     """
 
-    initial: ArrayLike = _each(np.int8, *[9 if name in c.STATS else 0 for name in c.ITEMS])
-    maximum: ArrayLike = _each(np.int8, *[9 for _ in c.ITEMS])
-    hunger: ArrayLike = 25.0
-    thirst: ArrayLike = 20.0
-    fatigue: ArrayLike = 30.0
-    rest: ArrayLike = 10.0
-    recover: ArrayLike = 25.0
-    decline: ArrayLike = 15.0
-    asleep_needs: ArrayLike = 0.5
-    asleep_recover: ArrayLike = 2.0
-    sword_damage: ArrayLike = _each(np.int8, 1, 2, 3, 5)
-    eat_plant: ArrayLike = np.int8(4)
-    eat_cow: ArrayLike = np.int8(6)
-    sapling_health: ArrayLike = np.int8(1)
+    initial: jax.Array = _each(np.int8, *[9 if name in c.STATS else 0 for name in c.ITEMS])
+    maximum: jax.Array = _each(np.int8, *[9 for _ in c.ITEMS])
+    hunger: jax.Array = _one(np.float32, 25.0)
+    thirst: jax.Array = _one(np.float32, 20.0)
+    fatigue: jax.Array = _one(np.float32, 30.0)
+    rest: jax.Array = _one(np.float32, 10.0)
+    recover: jax.Array = _one(np.float32, 25.0)
+    decline: jax.Array = _one(np.float32, 15.0)
+    asleep_needs: jax.Array = _one(np.float32, 0.5)
+    asleep_recover: jax.Array = _one(np.float32, 2.0)
+    sword_damage: jax.Array = _each(np.int8, 1, 2, 3, 5)
+    eat_plant: jax.Array = _one(np.int8, 4)
+    eat_cow: jax.Array = _one(np.int8, 6)
+    sapling_health: jax.Array = _one(np.int8, 1)
 
 
-@struct.dataclass
-class Creatures:
+class Creatures(struct.PyTreeNode):
     """How cows, zombies, skeletons, arrows and plants behave. Distances are |dx| + |dy|.
 
     `update_distance`: only objects nearer to the player than this act. Names: kind, then what.
     """
 
-    update_distance: ArrayLike = np.int16(18)
-    walkable: ArrayLike = _where("grass", "path", "sand")
-    arrow_walkable: ArrayLike = _where("grass", "path", "sand", "water", "lava")
-    player_walkable: ArrayLike = _where("grass", "path", "sand", "lava")
-    cow_health: ArrayLike = np.int16(3)
-    cow_move_probability: ArrayLike = 0.5
-    zombie_health: ArrayLike = np.int16(5)
-    zombie_chase_distance: ArrayLike = np.int16(8)
-    zombie_chase_probability: ArrayLike = 0.9
-    zombie_long_axis_probability: ArrayLike = 0.8
-    zombie_bite_distance: ArrayLike = np.int16(1)
-    zombie_damage: ArrayLike = np.int16(2)
-    zombie_damage_asleep: ArrayLike = np.int16(7)
-    zombie_cooldown: ArrayLike = np.int16(5)
-    skeleton_health: ArrayLike = np.int16(3)
-    skeleton_retreat_distance: ArrayLike = np.int16(3)
-    skeleton_long_axis_probability: ArrayLike = 0.6
-    skeleton_shoot_distance: ArrayLike = np.int16(5)
-    skeleton_shoot_probability: ArrayLike = 0.5
-    skeleton_chase_distance: ArrayLike = np.int16(8)
-    skeleton_chase_probability: ArrayLike = 0.3
-    skeleton_move_probability: ArrayLike = 0.2
-    skeleton_reload: ArrayLike = np.int16(4)
-    arrow_damage: ArrayLike = np.int16(2)
-    arrow_destroys: ArrayLike = _where("table", "furnace")
-    plant_ripe: ArrayLike = np.int16(300)
-    plant_damage: ArrayLike = np.int16(1)
+    update_distance: jax.Array = _one(np.int16, 18)
+    walkable: jax.Array = _where("grass", "path", "sand")
+    arrow_walkable: jax.Array = _where("grass", "path", "sand", "water", "lava")
+    player_walkable: jax.Array = _where("grass", "path", "sand", "lava")
+    cow_health: jax.Array = _one(np.int16, 3)
+    cow_move_probability: jax.Array = _one(np.float32, 0.5)
+    zombie_health: jax.Array = _one(np.int16, 5)
+    zombie_chase_distance: jax.Array = _one(np.int16, 8)
+    zombie_chase_probability: jax.Array = _one(np.float32, 0.9)
+    zombie_long_axis_probability: jax.Array = _one(np.float32, 0.8)
+    zombie_bite_distance: jax.Array = _one(np.int16, 1)
+    zombie_damage: jax.Array = _one(np.int16, 2)
+    zombie_damage_asleep: jax.Array = _one(np.int16, 7)
+    zombie_cooldown: jax.Array = _one(np.int16, 5)
+    skeleton_health: jax.Array = _one(np.int16, 3)
+    skeleton_retreat_distance: jax.Array = _one(np.int16, 3)
+    skeleton_long_axis_probability: jax.Array = _one(np.float32, 0.6)
+    skeleton_shoot_distance: jax.Array = _one(np.int16, 5)
+    skeleton_shoot_probability: jax.Array = _one(np.float32, 0.5)
+    skeleton_chase_distance: jax.Array = _one(np.int16, 8)
+    skeleton_chase_probability: jax.Array = _one(np.float32, 0.3)
+    skeleton_move_probability: jax.Array = _one(np.float32, 0.2)
+    skeleton_reload: jax.Array = _one(np.int16, 4)
+    arrow_damage: jax.Array = _one(np.int16, 2)
+    arrow_destroys: jax.Array = _where("table", "furnace")
+    plant_ripe: jax.Array = _one(np.int16, 300)
+    plant_damage: jax.Array = _one(np.int16, 1)
 
 
-@struct.dataclass
-class Balance:
+class Balance(struct.PyTreeNode):
     """How the number of creatures in a chunk is kept; the rows are zombie, skeleton, cow.
 
     A creature comes where there are fewer than int(low + low_light * light), 0 if the chunk has
@@ -179,55 +180,53 @@ class Balance:
         spawn_probability, despawn_probability: float32 [3].
     """
 
-    interval: ArrayLike = 10
-    material: ArrayLike = struct.field(
+    interval: jax.Array = _one(np.int32, 10)
+    material: jax.Array = struct.field(
         default_factory=lambda: np.asarray(
             [c.material(m) for m in ("grass", "path", "grass")], np.uint8
         )
     )
-    space: ArrayLike = _each(np.int16, 50, 6, 30)
-    low: ArrayLike = _each(np.float32, 3.5, 1.0, 1.0)
-    low_light: ArrayLike = _each(np.float32, -3.0, 0.0, 0.0)
-    high: ArrayLike = _each(np.float32, 3.5, 2.0, 1.5)
-    high_light: ArrayLike = _each(np.float32, -3.0, 0.0, 1.0)
-    spawn_distance: ArrayLike = _each(np.int16, 6, 7, 5)
-    despawn_distance: ArrayLike = _each(np.int16, 0, 7, 5)
-    spawn_probability: ArrayLike = _each(np.float32, 0.3, 0.1, 0.01)
-    despawn_probability: ArrayLike = _each(np.float32, 0.4, 0.1, 0.1)
+    space: jax.Array = _each(np.int16, 50, 6, 30)
+    low: jax.Array = _each(np.float32, 3.5, 1.0, 1.0)
+    low_light: jax.Array = _each(np.float32, -3.0, 0.0, 0.0)
+    high: jax.Array = _each(np.float32, 3.5, 2.0, 1.5)
+    high_light: jax.Array = _each(np.float32, -3.0, 0.0, 1.0)
+    spawn_distance: jax.Array = _each(np.int16, 6, 7, 5)
+    despawn_distance: jax.Array = _each(np.int16, 0, 7, 5)
+    spawn_probability: jax.Array = _each(np.float32, 0.3, 0.1, 0.01)
+    despawn_probability: jax.Array = _each(np.float32, 0.4, 0.1, 0.1)
 
 
-@struct.dataclass
-class Terrain:
+class Terrain(struct.PyTreeNode):
     """Thresholds of the world's generation; probabilities are those of the thing named."""
 
-    coal_probability: ArrayLike = 0.15
-    iron_probability: ArrayLike = 0.25
-    diamond_probability: ArrayLike = 0.006
-    tree_probability: ArrayLike = 0.2
-    cow_probability: ArrayLike = 0.015
-    zombie_probability: ArrayLike = 0.007
-    skeleton_probability: ArrayLike = 0.05
-    start: ArrayLike = 0.5
-    mountain: ArrayLike = 0.15
-    cave: ArrayLike = 0.15
-    cave_mountain: ArrayLike = 0.3
-    tunnel: ArrayLike = 0.4
-    coal: ArrayLike = 0.0
-    iron: ArrayLike = 0.4
-    diamond_mountain: ArrayLike = 0.18
-    lava_mountain: ArrayLike = 0.3
-    lava: ArrayLike = 0.35
-    sand_water_low: ArrayLike = 0.25
-    sand_water_high: ArrayLike = 0.35
-    sand: ArrayLike = -0.2
-    water: ArrayLike = 0.3
-    tree: ArrayLike = 0.0
-    cow_distance: ArrayLike = 3.0
-    zombie_distance: ArrayLike = 10.0
+    coal_probability: jax.Array = _one(np.float32, 0.15)
+    iron_probability: jax.Array = _one(np.float32, 0.25)
+    diamond_probability: jax.Array = _one(np.float32, 0.006)
+    tree_probability: jax.Array = _one(np.float32, 0.2)
+    cow_probability: jax.Array = _one(np.float32, 0.015)
+    zombie_probability: jax.Array = _one(np.float32, 0.007)
+    skeleton_probability: jax.Array = _one(np.float32, 0.05)
+    start: jax.Array = _one(np.float32, 0.5)
+    mountain: jax.Array = _one(np.float32, 0.15)
+    cave: jax.Array = _one(np.float32, 0.15)
+    cave_mountain: jax.Array = _one(np.float32, 0.3)
+    tunnel: jax.Array = _one(np.float32, 0.4)
+    coal: jax.Array = _one(np.float32, 0.0)
+    iron: jax.Array = _one(np.float32, 0.4)
+    diamond_mountain: jax.Array = _one(np.float32, 0.18)
+    lava_mountain: jax.Array = _one(np.float32, 0.3)
+    lava: jax.Array = _one(np.float32, 0.35)
+    sand_water_low: jax.Array = _one(np.float32, 0.25)
+    sand_water_high: jax.Array = _one(np.float32, 0.35)
+    sand: jax.Array = _one(np.float32, -0.2)
+    water: jax.Array = _one(np.float32, 0.3)
+    tree: jax.Array = _one(np.float32, 0.0)
+    cow_distance: jax.Array = _one(np.float32, 3.0)
+    zombie_distance: jax.Array = _one(np.float32, 10.0)
 
 
-@struct.dataclass
-class Rules:
+class Rules(struct.PyTreeNode):
     """All rules of a world."""
 
     quirks: Quirks
@@ -273,7 +272,7 @@ def _recipes() -> Recipes:
     rows = [_COLLECT.get(name, nothing) for name in c.MATERIALS]
     place = [_PLACE[name] for name in c.PLACEABLE]
     make = [_MAKE[name] for name in c.MAKEABLE]
-    return Recipes(
+    tables: dict[str, Any] = dict(
         collect_possible=np.asarray([name in _COLLECT for name in c.MATERIALS]),
         collect_require=np.stack([_items(row[0]) for row in rows]),
         collect_receive=np.stack([_items(row[1]) for row in rows]),
@@ -285,6 +284,7 @@ def _recipes() -> Recipes:
         make_nearby=np.stack([_materials(*nearby) for _, nearby in make]),
         make_gives=np.ones(len(make), np.int8),
     )
+    return Recipes(**tables)
 
 
 def crafter() -> Rules:
@@ -303,7 +303,7 @@ def crafter() -> Rules:
 
 def fixed() -> Rules:
     """The rules of `crafter` with every quirk of `QUIRKS` mended."""
-    return crafter().replace(quirks=strong(Quirks(*(False for _ in QUIRKS))))
+    return crafter().replace(quirks=strong(jax.tree.map(jnp.logical_not, Quirks())))
 
 
 PRESETS: dict[str, Callable[[], Rules]] = {"crafter": crafter, "fixed": fixed}

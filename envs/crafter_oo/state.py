@@ -43,8 +43,7 @@ class Named(Mapping):
         return len(self._names)
 
 
-@struct.dataclass
-class Player:
+class Player(struct.PyTreeNode):
     """The player.
 
     Attributes:
@@ -95,8 +94,7 @@ class Player:
         return jnp.stack([self.x, self.y], axis=-1)
 
 
-@struct.dataclass
-class Objects:
+class Objects(struct.PyTreeNode):
     """N slots for everything that lives on the map but the player, in the order of ids.
 
     Attributes:
@@ -147,8 +145,7 @@ class View(NamedTuple):
             raise AttributeError(f"these objects have no {name!r}") from None
 
 
-@struct.dataclass
-class WorldState:
+class WorldState(struct.PyTreeNode):
     """Everything a step depends on.
 
     Attributes:
@@ -300,7 +297,11 @@ class Population(NamedTuple):
 
 
 def new_object(
-    kind: jax.Array, x: jax.Array, y: jax.Array, health: jax.Array, facing: int | jax.Array = 0
+    kind: int | jax.Array,
+    x: jax.Array,
+    y: jax.Array,
+    health: jax.Array,
+    facing: int | jax.Array = 0,
 ) -> Objects:
     """One object without an id yet, fields []."""
     zero = jnp.int16(0)

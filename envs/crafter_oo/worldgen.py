@@ -99,7 +99,7 @@ def terrain(draws: WorldDraws, area: tuple[int, int], rule: Terrain) -> tuple[ja
     """Materials uint8 [W, H], and where tunnels run, bool [W, H]."""
     dtype = draws.coal.dtype
     field = _Fields(*(_field(name, area, draws.permutation, dtype) for name in _Fields._fields))
-    start = 4 - _distance(area).astype(dtype) + 2 * field.start
+    start = 4 - jnp.asarray(_distance(area), dtype) + 2 * field.start
     start = 1 / (1 + jnp.exp(-start))
     water = field.water + 0.1 - 2 * start
     mountain = field.mountain - (4 * start + 0.3 * water)
