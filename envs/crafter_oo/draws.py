@@ -95,7 +95,9 @@ class KeyDraws(struct.PyTreeNode):
         bits = jax.random.bits(jax.random.fold_in(self.key, 1), shape, jnp.uint32)
         # A float32 takes the upper 24 bits; the lower two are independent of it.
         uniforms = (bits >> 8).astype(jnp.float32) * jnp.float32(2**-24)
-        return ObjectDraws(*uniforms, (bits[0] & 3).astype(jnp.uint8))
+        act, axis, retreat, chase, wander = uniforms
+        direction = (bits[0] & 3).astype(jnp.uint8)
+        return ObjectDraws(act, axis, retreat, chase, wander, direction)
 
     def balance(self, num_chunks: int) -> BalanceDraws:
         """The draws of balancing, [num_chunks, 3]."""
