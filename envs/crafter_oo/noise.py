@@ -37,7 +37,7 @@ class Grid(NamedTuple):
         block: the side of the squares into which they are cut.
         vertices: int32 [V, 3], all lattice vertices that matter.
         members: int32 [B, M], for each square the vertices that matter there, padded with 0.
-        weights: float64 [B, block * block, 3 * M], of the first components of the vertices'
+        weights: float64 [B, 3 * M, block * block], of the first components of the vertices'
             gradients, then of the second, then of the third; 0 for padding.
     """
 
@@ -111,7 +111,8 @@ def make_grid(
         block,
         vertices.astype(np.int32),
         members,
-        np.swapaxes(table, 3, 4).reshape(len(squares), block * block, 3 * most),
+        # Points last: that is the axis a product of few worlds can vectorise.
+        table.transpose(0, 4, 3, 1, 2).reshape(len(squares), 3 * most, block * block),
     )
 
 
@@ -153,7 +154,7 @@ def evaluate(grid: Grid, numbers: jax.Array, dtype: jnp.dtype) -> jax.Array:
         # Weights that are nothing but rounding (see `_contributions`) would vanish in float32.
         weights = np.where(np.abs(weights) < 1e-30, weights * 1e35, weights)
     values = jnp.einsum(
-        "bcm,bm->bc", jnp.asarray(weights, dtype), local, precision=jax.lax.Precision.HIGHEST
+        "bm,bmp->bp", local, jnp.asarray(weights, dtype), precision=jax.lax.Precision.HIGHEST
     )
     across, down = (-(-side // grid.block) for side in grid.area)
     shape = (across, down, grid.block, grid.block)

@@ -26,7 +26,8 @@ from jaxrl.rows import few_at_once
 from jaxrl.selection import first_true
 from jaxrl.staging import stage
 
-_AT_ONCE = 16
+# One world's intermediate results fit into a core's caches.
+_AT_ONCE = 1
 
 # name: (z, octaves of (size, weight), normalised, x scale, y scale), in cells.
 _FIELDS: dict[str, tuple[float, tuple[tuple[int, float], ...], bool, tuple, tuple]] = {
