@@ -77,6 +77,9 @@ def _env(names: list[str], words: list[str], compile_cache: Callable[[bool], Non
     ]
     options = _parse(fields, words, f"jaxrl bench env {env_id}")
     overrides = dict(parse_overrides(options.env_overrides))
+    from jaxrl.parallel import use_cpu_cores
+
+    use_cpu_cores()
     compile_cache(not options.no_cache)
     from jaxrl.benchmark import bench_env
 

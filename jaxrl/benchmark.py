@@ -20,6 +20,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxrl import chunks, driver, registry
 from jaxrl.config import RunConfig
@@ -143,7 +145,7 @@ def bench_env(
     Args:
         env_id: an environment.
         overrides: of its parameters, as of `jaxrl.make`.
-        batch: environments stepped at once.
+        batch: environments stepped at once, spread over as many devices as divide it.
         steps: steps of each in one repeat.
         repeats: timed calls, each with a key of its own.
         seed: of the keys.
@@ -153,13 +155,17 @@ def bench_env(
     """
     _check_counts(batch=batch, steps=steps, repeats=repeats)
     env, params = registry.make(env_id, **(overrides or {}))
-    programs, compile_s, times = _with_and_without_resets(env, params, batch, steps, repeats, seed)
+    devices = max(n for n in range(1, jax.device_count() + 1) if batch % n == 0)
+    programs, compile_s, times = _with_and_without_resets(
+        env, params, batch, steps, repeats, seed, devices
+    )
     return {
         "benchmark": "env",
         "env": env_id,
         "env_overrides": dict(overrides or {}),
         "policy": "random",
         "batch": batch,
+        "devices": devices,
         "steps": steps,
         "repeats": repeats,
         "compile_s": round(compile_s, 3),
@@ -239,16 +245,37 @@ def write_record(path: Path, command: str, results: Any, **settings: Any) -> Non
 
 
 def _with_and_without_resets(
-    env: Any, params: Any, batch: int, steps: int, repeats: int, seed: int
+    env: Any, params: Any, batch: int, steps: int, repeats: int, seed: int, devices: int = 1
 ) -> tuple[dict[str, Any], float, dict[str, list[float]]]:
-    """Programs, seconds to compile the exact one, and seconds of each repeat of both."""
+    """Programs, seconds to compile the exact one, and seconds of each repeat of both.
+
+    The batch is spread evenly over `devices`, which share nothing.
+    """
     keys = jax.random.split(jax.random.key(seed), repeats + 1)
     programs, compile_s = {}, {}
     for name, step in (("exact", exact_resets), ("none", no_resets)):
-        run = partial(rollout, step, random_actions, batch, steps, env)
-        programs[name], compile_s[name] = compiled(run, params, keys[0])
+        run = partial(rollout, step, random_actions, batch // devices, steps, env)
+        spread = run if devices == 1 else _on_devices(devices, run)
+        programs[name], compile_s[name] = compiled(spread, params, keys[0])
     times = seconds_in_turn(programs, [(params, key) for key in keys])
     return programs, compile_s["exact"], times
+
+
+def _on_devices(count: int, run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run(params, key)` on each of the first devices with a key of its own: results [count]."""
+    mesh = Mesh(np.asarray(jax.devices()[:count]), ("device",))
+
+    def one(params: Any, keys: jax.Array) -> Any:
+        return jax.tree.map(lambda x: x[None], run(params, keys[0]))
+
+    everywhere = jax.shard_map(
+        one,
+        mesh=mesh,
+        in_specs=(PartitionSpec(), PartitionSpec("device")),
+        out_specs=PartitionSpec("device"),
+        check_vma=False,
+    )
+    return lambda params, key: everywhere(params, jax.random.split(key, count))
 
 
 def _reset_cost(times: Mapping[str, list[float]]) -> dict[str, Any]:

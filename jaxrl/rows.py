@@ -102,7 +102,8 @@ def apply_where(flag: jax.Array, fn: Callable[..., Rows], rows: Rows, *extras: A
             result: Rows = jax.vmap(lambda rows, extras: fn(rows, *extras), (0, axes))(rows, chosen)
             return result
 
-        chunk = default_chunk(axis_size)
+        # Half of what resets use: these come every few steps, and each costs little.
+        chunk = min(axis_size, max(4, default_chunk(axis_size) // 2))
         rows, _ = update_rows_where(spread(flag, flag_batched), chunk, rows, compute)
         return rows, jax.tree.map(lambda _: True, rows)
 

@@ -130,8 +130,11 @@ class CrafterOO(Environment, abc.ABC):
 
     @staticmethod
     def reset_chunk(num_envs: int) -> int:
-        """How many worlds to generate at once where few of N episodes end: they are dear."""
-        return min(num_envs, max(4, num_envs // 256))
+        """How many worlds to generate at once where some of N episodes ended.
+
+        One on a CPU, where several at once are no faster and those not needed cost as much.
+        """
+        return 1 if jax.default_backend() == "cpu" else min(num_envs, max(4, num_envs // 256))
 
     def is_truncated(self, state: WorldState, params: Params) -> jax.Array:
         """Whether the time limit is reached."""
