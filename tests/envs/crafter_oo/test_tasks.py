@@ -7,6 +7,7 @@ import pytest
 
 import jaxrl
 from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo import goals as goals_module
 from jaxrl.envs.crafter_oo.environment import Symbolic
 from jaxrl.envs.crafter_oo.goals import (
     GOAL_SLICE,
@@ -130,6 +131,13 @@ def test_worlds_are_the_same_with_a_goal(goals):
     assert len(set(state.goal.tolist())) > 3
 
 
+def test_no_key_is_used_for_a_goal_and_a_world():
+    key = jax.random.key(0)
+    for_world = jax.random.key_data(jax.random.split(key)).tolist()
+    for_goal = jax.random.key_data(jax.random.fold_in(key, goals_module._GOAL)).tolist()
+    assert for_goal not in for_world
+
+
 def test_each_goal_is_as_likely_as_another():
     goal = jax.jit(jax.vmap(draw_goal))(jax.random.split(jax.random.key(4), 4400))
     counts = np.bincount(goal, minlength=NUM)
@@ -155,7 +163,7 @@ def test_every_id_shows_the_goal(name):
     env, params = jaxrl.make(f"CrafterOO-{name}-v1", task="goal", area=AREA)
     assert isinstance(env, GoalConditioned) and env.name == f"CrafterOO-{name}-v1"
     assert env.num_actions == 17 and env.action_space(params).n == 17
-    assert env.reset_chunk(8) == 4
+    assert env.reset_chunk(512) == env.unwrapped.reset_chunk(512)
     state = GoalState(world(capacity=CAPACITY), jnp.int32(2))
     obs = jax.jit(env.observe)(jax.random.key(0), state, jnp.int32(0), params)
     assert bool(contains(env.observation_space(params), obs))
