@@ -1,4 +1,4 @@
-"""The README's tables of environments and algorithms, made from the registry.
+"""The README's tables: environments and algorithms of the registry, quirks of Crafter's rules.
 
 `python -m jaxrl.catalogue README.md` writes them between their marks; a test says when it is due.
 """
@@ -17,6 +17,7 @@ _FAMILIES = {
     "MinAtar (gymnax)": ("*-MinAtar",),
     "Behaviour suite (gymnax)": ("*-bsuite",),
     "Brax": ("brax/*",),
+    "Crafter-OO": ("CrafterOO-*",),
     "Probes with known optima": ("Probe-*",),
     "Others (gymnax)": ("*",),
 }
@@ -37,13 +38,27 @@ def algorithms_table() -> str:
     return _table(("algorithm", "what it is"), rows)
 
 
+def quirks_table() -> str:
+    """What the two presets of Crafter's rules differ in, as a Markdown table."""
+    quirks: dict[str, str] = registry.load("jaxrl.envs.crafter_oo.rules:QUIRKS")
+    rows = []
+    for name, text in quirks.items():
+        kept, _, mended = text.partition(" Fixed: ")
+        rows.append((f"`rules.quirks.{name}`", kept, mended[:1].upper() + mended[1:]))
+    return _table(("quirk", "`crafter`, as in the package", "`fixed`"), rows)
+
+
 def filled_in(text: str) -> str:
     """`text` with what is between `<!-- name -->` and `<!-- end name -->` made anew.
 
     Raises:
         ValueError: a pair of marks is missing.
     """
-    tables = {"environments": environments_table(), "algorithms": algorithms_table()}
+    tables = {
+        "environments": environments_table(),
+        "algorithms": algorithms_table(),
+        "quirks": quirks_table(),
+    }
     for name, table in tables.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
         if begin not in text or end not in text:

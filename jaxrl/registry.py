@@ -27,8 +27,8 @@ class Entry(NamedTuple):
 
     Attributes:
         target: a factory returning an `Environment`, or "module:attribute" of one.
-        adapter: "module:attribute" of a function (id, target) -> factory, where `target` is not an
-            environment of ours; None if it is.
+        adapter: "module:attribute" of a function (id, target) -> factory, where `target` does not
+            make the environment itself; None where it does.
     """
 
     target: str | Callable[..., Any]
@@ -112,7 +112,9 @@ _ENVIRONMENTS: dict[str, Entry] = {
     },
     **{env_id: Entry(f"jaxrl.envs.probes.{target}") for env_id, target in _PROBES.items()},
     **{
-        env_id: Entry(f"jaxrl.envs.crafter_oo.environment:{target}")
+        env_id: Entry(
+            f"jaxrl.envs.crafter_oo.environment:{target}", "jaxrl.envs.crafter_oo.goals:factory"
+        )
         for env_id, target in _CRAFTER.items()
     },
 }
@@ -163,8 +165,20 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
         raise ValueError(f"{env_id} has no parameter {name!r}; nearest: {', '.join(near)}")
     for name, value in overrides.items():
         if name in dotted:
-            params = _replaced(params, name, name.split("."), value)
+            params = replaced(params, name, value)
     return env, params
+
+
+def replaced(record: Any, name: str, value: Any) -> Any:
+    """`record`, a dataclass of arrays, with the field of a dotted name replaced.
+
+    The new value gets the dtype of the old one; it may have another shape, for `vmap`.
+
+    Raises:
+        ValueError: no such field (the message names the nearest ones), or a value that does not
+            fit the dtype.
+    """
+    return _replaced(record, name, name.split("."), value)
 
 
 def _replaced(record: Any, name: str, path: list[str], value: Any) -> Any:

@@ -14,6 +14,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from jaxrl.dtypes import strong
+
 Rows = TypeVar("Rows")
 Result = TypeVar("Result")
 
@@ -143,7 +145,9 @@ def few_at_once(size: int, fn: Callable[..., Result], *args: Any) -> Result:
             result = jax.lax.platform_dependent(rows, cpu=in_turn, default=jax.vmap(one))
         return result, jax.tree.map(lambda _: True, result)
 
-    return run(args)
+    # Where jit is disabled, results that are constants come out as Python's numbers.
+    result: Result = strong(run(args))
+    return result
 
 
 @jax.custom_batching.custom_vmap

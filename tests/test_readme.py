@@ -21,6 +21,13 @@ def test_every_environment_and_algorithm_is_in_a_table_once():
     assert sorted(listed) == sorted([*registry.environments(), *registry.algorithms()])
 
 
+def test_every_quirk_has_both_sides():
+    rows = catalogue.quirks_table().splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert len(cells) == 4 and all(len(row) == 3 and all(row) for row in cells)
+    assert cells[1][2] == "Lava kills."
+
+
 def test_missing_marks_are_an_error():
     with pytest.raises(ValueError, match="<!-- algorithms -->"):
         catalogue.filled_in("<!-- environments -->\n<!-- end environments -->")

@@ -64,7 +64,8 @@ class CrafterOO(Environment, abc.ABC):
         """A world of `area` cells.
 
         Args:
-            task: "all" or one of `ACHIEVEMENTS`, see `tasks`.
+            task: "all" or one of `ACHIEVEMENTS`, see `tasks`; "goal" only in `jaxrl.make`, see
+                `goals`.
             preset: the default rules, one of `rules.PRESETS`.
             area: (W, H), at least 9 each.
             capacity: number of object slots.

@@ -6,7 +6,6 @@ Two presets: `crafter` is the package `crafter` 1.8.3 as it behaves, quirks incl
 the quirks of `QUIRKS` and nothing else.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxrl.dtypes import strong
 from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.registry import replaced
 
 
 def _materials(*names: str) -> np.ndarray:
@@ -320,23 +320,13 @@ def named(rules: Rules, path: str, value: ArrayLike) -> Rules:
     """`rules` with the leaf of a dotted name replaced, e.g. `creatures.zombie_damage`.
 
     Raises:
-        ValueError: no such rule (the message names those of the group), or a value of another
-            shape or one that does not fit the rule's dtype.
+        ValueError: no such rule (the message names the nearest ones), or a value of another shape
+            or one that does not fit the rule's dtype.
     """
-    group, _, name = path.partition(".")
-    groups = [field.name for field in dataclasses.fields(rules)]
-    if group not in groups:
-        raise ValueError(f"unknown rule {path!r}: the groups are {', '.join(groups)}")
-    record = getattr(rules, group)
-    names = [field.name for field in dataclasses.fields(record)]
-    if name not in names:
-        raise ValueError(f"unknown rule {path!r}: {group} has {', '.join(names)}")
-    old = getattr(record, name)
-    array = np.asarray(value)
-    if array.shape != old.shape or not np.can_cast(array.dtype, old.dtype, "same_kind"):
+    new: Rules = replaced(rules, path, value)
+    _, _, name = path.rpartition(".")
+    group = path.removesuffix(f".{name}")
+    old, leaf = getattr(getattr(rules, group), name), getattr(getattr(new, group), name)
+    if leaf.shape != old.shape:
         raise ValueError(f"{path} is {old.dtype} {list(old.shape)}, got {value!r}")
-    if old.dtype.kind in "iu" and (array.astype(old.dtype) != array).any():
-        raise ValueError(f"{path} is {old.dtype}, which cannot hold {value!r}")
-    new = jnp.asarray(array, old.dtype)
-    result: Rules = rules.replace(**{group: record.replace(**{name: new})})
-    return result
+    return new

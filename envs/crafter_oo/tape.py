@@ -21,6 +21,7 @@ import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.draws import BalanceDraws, ObjectDraws, TapeDraws, WorldDraws
+from jaxrl.envs.crafter_oo.noise import permutation_of
 from jaxrl.envs.crafter_oo.reference import check_reference
 from jaxrl.envs.crafter_oo.state import chunk_grid
 
@@ -119,7 +120,7 @@ class Recorder:
         for number, obj in enumerate(world._objects):
             if obj:
                 adopt(obj, number)
-        chunks: dict[Any, set] = defaultdict(InOrder)
+        chunks: dict[Any, InOrder] = defaultdict(InOrder)
         chunks.update({key: InOrder(objs) for key, objs in world._chunks.items()})
         world._chunks = chunks
         world.add = add
@@ -239,7 +240,7 @@ def record_world(env: Any) -> WorldDraws:
     with tape.patched(worldgen):
         env.reset()
     permutation: Any = permutation_of(tape.seed)
-    return WorldDraws(permutation=permutation, **tape.fields)
+    return WorldDraws(permutation, **tape.fields)
 
 
 class _WorldTape:
@@ -325,30 +326,6 @@ class _WorldStream:
     def randint(self, low: int, stop: int) -> int:
         self._tape.seed = int(self._stream.randint(low, stop))
         return self._tape.seed
-
-
-def permutation_of(seed: int) -> np.ndarray:
-    """The permutation of 0..255, uint8 [256], that OpenSimplex noise makes of a seed.
-
-    A linear congruential generator modulo 2^64 (Knuth's MMIX constants), three steps ahead, then
-    Fisher-Yates from the last place down.
-    """
-    state = int(seed)
-
-    def advance(state: int) -> int:
-        return (state * 6364136223846793005 + 1442695040888963407) % 2**64
-
-    for _ in range(3):
-        state = advance(state)
-    source = list(range(256))
-    permutation = np.zeros(256, np.uint8)
-    for last in range(255, -1, -1):
-        state = advance(state)
-        signed = state - 2**64 if state >= 2**63 else state
-        chosen = (signed + 31) % (last + 1)
-        permutation[last] = source[chosen]
-        source[chosen] = source[last]
-    return permutation
 
 
 def _filled(names: tuple[str, ...], *shape: int) -> dict[str, Any]:

@@ -12,18 +12,17 @@ from jaxrl.envs.crafter_oo.state import WorldState
 from jaxrl.envs.crafter_oo.transition import is_dead, reward
 
 EVERYTHING = "all"
+GOAL = "goal"  # a task of `goals`, which has a state of its own
 
 
 class Task(NamedTuple):
     """What is paid for and when the episode terminates.
 
     Attributes:
-        name: "all" or an achievement.
         reward: (state before, state after, rules) -> float32 [].
         terminated: state after -> bool [].
     """
 
-    name: str
     reward: Callable[[WorldState, WorldState, Rules], jax.Array]
     terminated: Callable[[WorldState], jax.Array]
 
@@ -32,18 +31,27 @@ def make_task(name: str) -> Task:
     """The task of that name.
 
     "all" is Crafter's own: health and every achievement count, and the episode lasts as long as the
-    player lives. An achievement's name is the task to achieve it: 1 when it is done, which also
-    terminates the episode, as does the player's death; nothing else is paid.
+    player lives. An achievement's name is the task to achieve it, see `one_achievement`.
 
     Raises:
         ValueError: no such task; the message names all.
     """
     if name == EVERYTHING:
-        return Task(name, reward, is_dead)
+        return Task(reward, is_dead)
+    if name == GOAL:
+        raise ValueError("task 'goal' is jaxrl.make's, or goals.GoalConditioned(env) in Python")
     if name not in c.ACHIEVEMENTS:
-        known = ", ".join((EVERYTHING, *c.ACHIEVEMENTS))
+        known = ", ".join((EVERYTHING, GOAL, *c.ACHIEVEMENTS))
         raise ValueError(f"unknown task {name!r}; known are {known}")
-    index = c.achievement(name)
+    return one_achievement(jnp.int32(c.achievement(name)))
+
+
+def one_achievement(index: jax.Array) -> Task:
+    """The task to achieve one thing, an index into `ACHIEVEMENTS`, int32 [].
+
+    1 is paid in the step in which it is done, which also terminates the episode, as does the
+    player's death; nothing else is paid.
+    """
 
     def achieved(state: WorldState) -> jax.Array:
         return state.player.unlocked[index] > 0
@@ -51,4 +59,4 @@ def make_task(name: str) -> Task:
     def paid(before: WorldState, after: WorldState, rules: Rules) -> jax.Array:
         return (achieved(after) & ~achieved(before)).astype(jnp.float32)
 
-    return Task(name, paid, lambda state: achieved(state) | is_dead(state))
+    return Task(paid, lambda state: achieved(state) | is_dead(state))

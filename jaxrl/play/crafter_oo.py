@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo.goals import GoalState, goal_of, world_of
 from jaxrl.play.controls import Controls, Entry, Section
 
 _KEYS = {
@@ -40,20 +41,26 @@ def controls(env: Any, params: Any) -> Controls:
 
 
 def status(state: Any) -> tuple[Section, ...]:
-    """What the player has and has achieved; `state` is a `WorldState`."""
-    items = np.asarray(state.player.items).tolist()
+    """What the player has and has achieved; `state` is a `WorldState` or a `GoalState`."""
+    player = world_of(state).player
+    items = np.asarray(player.items).tolist()
     owned = [
         Entry(_words(name), str(amount))
         for name, amount in zip(c.ITEMS, items, strict=True)
         if amount or name in c.STATS
     ]
-    counts = np.asarray(state.player.unlocked).tolist()
+    counts = np.asarray(player.unlocked).tolist()
     achieved = [
         Entry(_words(name), str(count) if count else "", count > 0)
         for name, count in zip(c.ACHIEVEMENTS, counts, strict=True)
     ]
     unlocked = sum(entry.done for entry in achieved)
+    goals = []
+    if isinstance(state, GoalState):
+        name = goal_of(state)
+        goals = [Section("goal", (Entry(_words(name), done=counts[c.achievement(name)] > 0),))]
     return (
+        *goals,
         Section("inventory", tuple(owned)),
         Section(f"achievements {unlocked}/{len(achieved)}", tuple(achieved)),
     )

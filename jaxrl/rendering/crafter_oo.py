@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl.envs.crafter_oo.goals import world_of
 from jaxrl.envs.crafter_oo.pixels import make_tiles, render
 from jaxrl.rendering.draw import Frame
 from jaxrl.rendering.frames import Moment
@@ -19,8 +20,9 @@ def picture(moment: Moment) -> Frame:
 
     The textures are those of the environment's observations where these are pictures.
     """
-    draw = _drawer(getattr(moment.env, "textures", "own"))
-    state = moment.state
+    env = getattr(moment.env, "unwrapped", moment.env)
+    draw = _drawer(getattr(env, "textures", "own"))
+    state = world_of(moment.state)
     return np.asarray(draw(jax.random.key(int(state.time)), state, moment.params.rules))
 
 

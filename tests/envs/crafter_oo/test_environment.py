@@ -1,0 +1,181 @@
+"""The environments: arguments, rules by name, episodes."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxrl
+from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo import rules as rule_sets
+from tests.envs.crafter_oo.small_worlds import X, Y, world
+
+ID = "CrafterOO-Symbolic-v1"
+SMALL = {"area": (24, 24), "capacity": 48, "near": 48}
+
+
+@functools.cache
+def small():
+    """A small environment, and its compiled step over a batch of everything."""
+    env, params = jaxrl.make(ID, **SMALL)
+    return env, params, jax.jit(jax.vmap(env.step_env)), jax.jit(env.reset_env)
+
+
+def repeated(tree, count):
+    return jax.tree.map(lambda x: jnp.stack([x] * count), tree)
+
+
+def batch(*states):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"area": (8, 64)}, r"area: each side must be in 9\.\.1024 cells, got \(8, 64\)"),
+        ({"area": (64, 1025)}, r"area: each side must be in 9\.\.1024"),
+        ({"area": (64.0, 64)}, "area must be two whole numbers"),
+        ({"area": (64,)}, "area must be two whole numbers"),
+        ({"area": 64}, "area must be two whole numbers"),
+        ({"capacity": 169}, "capacity must be at least 170 for an area of 64 x 64"),
+        ({"area": (24, 24), "capacity": 23}, "capacity must be at least 24 for an area of 24 x 24"),
+        ({"capacity": 32_001}, "capacity must be at most 32000"),
+        ({"near": 0}, r"near must be in 1\.\.capacity = 192, got 0"),
+        ({"near": 193}, r"near must be in 1\.\.capacity"),
+        ({"preset": "craftax"}, "unknown rules 'craftax'; known are crafter, fixed"),
+        ({"task": "collect_gold"}, "unknown task 'collect_gold'; known are all"),
+        ({"zombies": 3}, "has no parameter 'zombies'"),
+        ({"rules": 3}, "rules is a record of rules.quirks, rules.recipes"),
+        ({"rules.creature.zombie_damage": 3}, "nearest to 'creature': creatures"),
+        ({"rules.creatures.zombie_damag": 3}, "nearest to 'zombie_damag': zombie_damage"),
+        ({"rules.creatures.zombie_damage": 2.5}, "zombie_damage is int16, which cannot hold 2.5"),
+        ({"rules.creatures.zombie_damage": 70_000}, "zombie_damage is int16"),
+        ({"rules.creatures.zombie_damage.x": 1}, "'zombie_damage' is a value"),
+    ],
+)
+@pytest.mark.parametrize("env_id", [ID, "CrafterOO-OO-v1"])
+def test_bad_arguments_are_one_line(env_id, arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        jaxrl.make(env_id, **arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"textures": "none"}, "textures"), ({"size": 8}, "size")],
+)
+def test_bad_arguments_of_pictures(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        jaxrl.make("CrafterOO-Pixels-v1", **arguments)
+
+
+def test_rules_by_name():
+    _, params = jaxrl.make(ID, preset="fixed", **{"rules.creatures.zombie_damage": 4})
+    assert params.rules.creatures.zombie_damage.dtype == jnp.int16
+    assert int(params.rules.creatures.zombie_damage) == 4
+    assert not bool(params.rules.quirks.dead_act)
+    assert int(params.max_steps_in_episode) == 10_000
+    np.testing.assert_array_equal(params.rules.life.sword_damage, [1, 2, 3, 5])
+
+
+def test_rules_named():
+    rules = rule_sets.named(rule_sets.crafter(), "creatures.zombie_damage", 4)
+    assert int(rules.creatures.zombie_damage) == 4
+    swords = rule_sets.named(rules, "life.sword_damage", [1, 1, 1, 1]).life.sword_damage
+    assert swords.dtype == jnp.int8 and swords.tolist() == [1, 1, 1, 1]
+    for path, value, message in [
+        ("zombie.damage", 1, "zombie"),
+        ("creatures.damage", 1, "damage"),
+        ("creatures", 1, "creatures is a record of"),
+        ("creatures.zombie_damage", 2.5, "int16"),
+        ("creatures.zombie_damage", 70_000, "int16"),
+        ("creatures.zombie_damage", "much", "int16"),
+        ("life.sword_damage", [1, 2], r"life\.sword_damage is int8 \[4\]"),
+        ("life.sword_damage", 3, r"life\.sword_damage is int8 \[4\]"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            rule_sets.named(rules, path, value)
+
+
+def test_batches_of_worlds_with_different_rules_are_what_each_world_is_alone():
+    env, _, step, _ = small()
+    variants = [
+        jaxrl.make(ID, **SMALL, **overrides)[1]
+        for overrides in (
+            {},
+            {"rules.creatures.zombie_damage": 4},
+            {"rules.life.initial": np.full(16, 3), "rules.creatures.update_distance": 0},
+            {"preset": "fixed"},
+        )
+    ]
+    # A zombie that dies in this step may bite in it, unless that quirk is mended.
+    bitten = world([("zombie", X + 1, Y)], capacity=48)
+    slain = world([("zombie", X, Y + 1, {"health": 1})], capacity=48)
+    for state, action, healths in [(bitten, "noop", [7, 5, 9, 7]), (slain, "do", [7, 5, 9, 9])]:
+        args = (
+            jax.random.split(jax.random.key(0), 4),
+            repeated(state, 4),
+            jnp.full(4, c.action(action), jnp.int32),
+            batch(*variants),
+        )
+        out = step(*args)
+        assert out[1].player.health.tolist() == healths
+        for index in range(4):
+            alone = step(*jax.tree.map(lambda x, index=index: jnp.stack([x[index]] * 4), args))
+            for got, want in zip(jax.tree.leaves(alone), jax.tree.leaves(out), strict=True):
+                np.testing.assert_array_equal(got[0], want[index])
+
+
+def test_info_and_the_end_of_an_episode():
+    env, params, step, _ = small()
+    lava = world(materials={(X, Y + 1): "lava"}, capacity=48)
+    late = world(time=9_999, capacity=48)
+    both = world(time=9_999, materials={(X, Y + 1): "lava"}, capacity=48)
+    plants = [("plant", 1 + x, 1 + y) for x in range(8) for y in range(6)]  # in every slot
+    crowd = world(plants, items={"sapling": 1}, capacity=48)
+    states = batch(lava, late, both, crowd)
+    actions = [c.action(name) for name in ("move_down", "noop", "move_down", "place_plant")]
+    keys = jax.random.split(jax.random.key(0), 4)
+    _, after, reward, terminated, info = step(
+        keys, states, jnp.asarray(actions, jnp.int32), repeated(params, 4)
+    )
+    truncated = jax.vmap(env.is_truncated, (0, None))(after, params)
+    assert terminated.tolist() == [True, False, True, False]
+    assert truncated.tolist() == [False, True, True, False]
+    assert info["discount"].tolist() == [0, 1, 0, 1]
+    assert info["overflow"].tolist() == [False, False, False, True]
+    achieved = np.zeros((4, 22), bool)
+    achieved[3, c.achievement("place_plant")] = True
+    np.testing.assert_array_equal(info["achievements"], achieved)
+    np.testing.assert_allclose(reward, [-0.9, 0, -0.9, 1], atol=1e-6)
+    assert set(info) == {"achievements", "discount", "overflow"}
+
+
+def test_the_same_key_gives_the_same_run():
+    _, params, step, reset = small()
+
+    def run(seed):
+        state = repeated(reset(jax.random.key(seed), params)[1], 4)
+        for time in range(25):
+            key = jax.random.fold_in(jax.random.key(seed), time)
+            # Four times the same: rows do not look at each other.
+            state = step(
+                jnp.stack([key] * 4), state, jnp.full(4, time % 17, jnp.int32), repeated(params, 4)
+            )[1]
+        return jax.device_get(state)
+
+    one, again, other = run(1), run(1), run(2)
+    jax.tree.map(np.testing.assert_array_equal, one, again)
+    assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True))
+    assert all((leaf == leaf[:1]).all() for leaf in jax.tree.leaves(one))
+
+
+def test_a_new_world_has_what_the_rules_give():
+    env, params, _, reset = small()
+    items = np.full(16, 3, np.int8)
+    changed = params.replace(rules=rule_sets.named(params.rules, "life.initial", items))
+    assert reset(jax.random.key(0), changed)[1].player.items.tolist() == items.tolist()
+    state = reset(jax.random.key(0), params)[1]
+    assert state.player.items.tolist() == [9, 9, 9, 9, *[0] * 12] and state.area == (24, 24)
