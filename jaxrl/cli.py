@@ -31,6 +31,7 @@ Reinforcement learning in JAX, from one command.
   jaxrl meta-train ALGO --envs ...  evolve an objective by what it trains
   jaxrl sweep ALGO ENV [options]   train many settings and say which is best
   jaxrl meta-evaluate PHI ...      compare learnt objectives with PPO and DPO
+  jaxrl evaluate-model [MODEL ...]  score models of Crafter on the OneLife suite
   jaxrl render RUN|ENV [options]   write a GIF, MP4 or page of an episode
   jaxrl play ENV [options]         play by keys, in the terminal or a web page
   jaxrl bench env|train ...        measure speed, as one line of JSON
@@ -315,6 +316,14 @@ def _meta_evaluate(args: list[str]) -> int:
     return code
 
 
+def _evaluate_model(args: list[str]) -> int:
+    from jaxrl import registry
+
+    run = registry.load("jaxrl.envs.crafter_oo.evaluation.command:evaluate_model")
+    code: int = run(args, _compile_cache, _say)
+    return code
+
+
 def _bench(args: list[str]) -> int:
     from jaxrl.bench_command import bench
     from jaxrl.parallel import use_cpu_cores
@@ -381,6 +390,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "meta-train": _meta_train,
     "sweep": _sweep,
     "meta-evaluate": _meta_evaluate,
+    "evaluate-model": _evaluate_model,
     "render": _render,
     "play": _play,
     "bench": _bench,

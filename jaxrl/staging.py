@@ -35,9 +35,13 @@ def stage(always: jax.Array, fn: Callable[..., Result], *args: Any) -> Result:
     @run.def_vmap
     def _(axis_size: int, in_batched: Any, always: jax.Array, args: Any) -> Any:
         axes = jax.tree.map(lambda batched: 0 if batched else None, in_batched[1])
-        batched = jax.vmap(lambda args: fn(*args), (axes,), axis_size=axis_size)
-        one = always.reshape(-1)[0]
-        result = stage(one, batched, args)
+
+        def rows(args: Any) -> Result:
+            result: Result = jax.vmap(lambda args: fn(*args), (axes,), axis_size=axis_size)(args)
+            return result
+
+        rows.__name__ = getattr(fn, "__name__", "stage")
+        result = stage(always.reshape(-1)[0], rows, args)
         return result, jax.tree.map(lambda _: True, result)
 
     return run(always, args)
@@ -50,7 +54,8 @@ def _conditional(fn: Callable[..., Result]) -> Callable[[jax.Array, Any], Result
             result: Result = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
             return result
 
-        result: Result = jax.lax.cond(always, lambda args: fn(*args), zeros, args)
+        with jax.named_scope(getattr(fn, "__name__", "stage").strip("_")):
+            result: Result = jax.lax.cond(always, lambda args: fn(*args), zeros, args)
         return result
 
     return run

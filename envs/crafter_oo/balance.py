@@ -131,17 +131,15 @@ def _space(materials: jax.Array, suitable: jax.Array) -> jax.Array:
     width, height = materials.shape
     across, down = chunk_grid((width, height))
 
-    def columns(left: int) -> list[jax.Array]:
-        # Written out, for a sum over an axis that is not the last does not vectorise.
-        rows = (materials[x] for x in range(left, min(left + c.CHUNK, width)))
-        return [_pack([row == suitable[i] for i in range(_NUM)]) for row in rows]
-
-    sums = jnp.stack(
-        [sum(columns(i * c.CHUNK)[1:], columns(i * c.CHUNK)[0]) for i in range(across)]
-    )
+    tiles = jnp.pad(materials, ((0, across * c.CHUNK - width), (0, 0)))
+    tiles = tiles.reshape(across, c.CHUNK, height)
+    # Written out, for a sum over an axis that is not the last does not vectorise.
+    rows = (tiles[:, i] for i in range(c.CHUNK))
+    packed = [_pack([row == suitable[i] for i in range(_NUM)]) for row in rows]
+    sums = functools.reduce(jnp.add, packed)
     padded = jnp.pad(sums, ((0, 0), (0, down * c.CHUNK - height)))
-    packed = jnp.sum(padded.reshape(across, down, c.CHUNK), axis=2, dtype=jnp.int32)
-    return _unpack(packed.reshape(-1))
+    total = jnp.sum(padded.reshape(across, down, c.CHUNK), axis=2, dtype=jnp.int32)
+    return _unpack(total.reshape(-1))
 
 
 def _pack(flags: list[jax.Array]) -> jax.Array:

@@ -24,19 +24,9 @@ import numpy as np
 
 _SQUISH = 1 / 3  # a lattice vertex (i, j, k) lies at (i, j, k) + (i + j + k) / 3
 _NORM = 103.0
+_NUM_GRADIENTS = 24
 _BITS = 2**64
 _MULTIPLIER, _INCREMENT = 6364136223846793005, 1442695040888963407
-_SIGNS = ((-1, 1, 1), (1, 1, 1), (-1, -1, 1), (1, -1, 1)) + (
-    (-1, 1, -1),
-    (1, 1, -1),
-    (-1, -1, -1),
-    (1, -1, -1),
-)
-# Three gradients a sign: (11, 4, 4) with the large component first, second and third.
-GRADIENTS = np.asarray(
-    [np.asarray(sign) * np.roll((11, 4, 4), shift) for sign in _SIGNS for shift in range(3)],
-    np.int32,
-)
 
 
 class Grid(NamedTuple):
@@ -47,7 +37,8 @@ class Grid(NamedTuple):
         block: the side of the squares into which they are cut.
         vertices: int32 [V, 3], all lattice vertices that matter.
         members: int32 [B, M], for each square the vertices that matter there, padded with 0.
-        weights: float64 [B, block * block, M * 3], of the vertices' gradients; 0 for padding.
+        weights: float64 [B, block * block, 3 * M], of the first components of the vertices'
+            gradients, then of the second, then of the third; 0 for padding.
     """
 
     area: tuple[int, int]
@@ -120,18 +111,43 @@ def make_grid(
         block,
         vertices.astype(np.int32),
         members,
-        table.reshape(len(squares), block * block, most * 3),
+        np.swapaxes(table, 3, 4).reshape(len(squares), block * block, 3 * most),
     )
 
 
-def evaluate(grid: Grid, permutation: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    """The noise on a grid, [W, H], of a permutation uint8 [256]; about -0.86..0.86."""
+def hashes(grids: Sequence[Grid], permutation: jax.Array) -> jax.Array:
+    """For all lattice vertices of some grids in turn what the seed makes of them: uint8 [V].
+
+    Args:
+        grids: V vertices in all.
+        permutation: uint8 [256], the seed.
+    """
+    vertices = np.concatenate([grid.vertices for grid in grids])
     table = permutation.astype(jnp.int32)
-    index = jnp.zeros(len(grid.vertices), jnp.int32)
+    index = jnp.zeros(len(vertices), jnp.int32)
     for axis in range(3):
-        index = table[(index + grid.vertices[:, axis]) & 255]
-    gradients = jnp.asarray(GRADIENTS, dtype)[index % len(GRADIENTS)]
-    local = gradients[grid.members].reshape(len(grid.members), -1)
+        index = table[(index + vertices[:, axis]) & 255]
+    return (index % _NUM_GRADIENTS).astype(jnp.uint8)
+
+
+def spread(grids: Sequence[Grid], hashes: jax.Array) -> list[jax.Array]:
+    """For each grid the number of the gradient of each member: uint8 [B, M]."""
+    starts = np.cumsum([0, *(len(grid.vertices) for grid in grids)])
+    members = [
+        (grid.members + start).reshape(-1) for grid, start in zip(grids, starts[:-1], strict=True)
+    ]
+    found = hashes[np.concatenate(members)]
+    ends = np.cumsum([len(part) for part in members])
+    return [
+        part.reshape(grid.members.shape)
+        for part, grid in zip(jnp.split(found, ends[:-1]), grids, strict=True)
+    ]
+
+
+def evaluate(grid: Grid, numbers: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """The noise on a grid, [W, H], of its members' gradients, uint8 [B, M]; about -0.86..0.86."""
+    x, y, z = gradients(numbers.astype(jnp.int32), dtype)
+    local = jnp.concatenate([x, y, z], axis=-1)
     weights = grid.weights
     if dtype == jnp.float32:
         # Weights that are nothing but rounding (see `_contributions`) would vanish in float32.
@@ -144,6 +160,21 @@ def evaluate(grid: Grid, permutation: jax.Array, dtype: jnp.dtype) -> jax.Array:
     padded = values.reshape(shape).transpose(0, 2, 1, 3)
     padded = padded.reshape(across * grid.block, down * grid.block)
     return padded[: grid.area[0], : grid.area[1]]
+
+
+def gradients(number: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The components of gradients, of the shape of `number`, int32 in 0..23.
+
+    One component is +-11 and two are +-4. Computed, for arithmetic is faster than a table.
+    """
+    axis, signs = number % 3, number // 3
+    negative = ((signs & 1) == 0, (signs & 2) != 0, (signs & 4) != 0)
+    sizes = (jnp.where(axis == i, 11, 4) for i in range(3))
+    x, y, z = (
+        jnp.where(minus, -size, size).astype(dtype)
+        for minus, size in zip(negative, sizes, strict=True)
+    )
+    return x, y, z
 
 
 def _scaled(size: int, scale: Sequence[float]) -> np.ndarray:

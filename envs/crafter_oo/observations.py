@@ -14,6 +14,7 @@ from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import WorldState
 from jaxrl.envs.crafter_oo.view import ENTITIES, GRID, LocalView, cells, local_view
 from jaxrl.spaces import Box, Dict, Discrete
+from jaxrl.staging import stage
 
 _NUM_ENTITIES = len(ENTITIES) - 1  # "none" is all zeros
 CHANNELS = len(c.MATERIALS) + _NUM_ENTITIES  # of a cell of the map
@@ -21,7 +22,7 @@ _MAP = GRID[0] * GRID[1] * CHANNELS
 
 # name -> slice of the symbolic observation, float32 [1723]
 SYMBOLIC = {
-    # [9, 7, 27] cell by cell: one-hot of `MATERIALS` (13), then of `ENTITIES[1:]` (14)
+    # [27, 9, 7], one plane each for `MATERIALS` (13), then for `ENTITIES[1:]` (14)
     "map": slice(0, _MAP),
     # number of each of `ITEMS`, divided by 9
     "inventory": slice(_MAP, _MAP + len(c.ITEMS)),
@@ -54,12 +55,8 @@ class Seen(NamedTuple):
 
 def symbolic(state: WorldState, rules: Rules) -> jax.Array:
     """The symbolic observation of a state, float32 [1723], see `SYMBOLIC`."""
-    view = local_view(state, rules)
-    channels = jnp.arange(CHANNELS, dtype=jnp.uint8)[None, None]
-    # "none" gets a number that no channel has.
-    entity = jnp.where(view.entities > 0, view.entities + jnp.uint8(len(c.MATERIALS) - 1), 255)
-    here = view.materials[..., None] == channels
-    here |= entity.astype(jnp.uint8)[..., None] == channels
+    always = state.time >= 0
+    planes = stage(always, _planes, stage(always, local_view, state, rules))
     player = state.player
     facing = player.facing == jnp.arange(4, dtype=jnp.uint8)
     rest = [
@@ -68,17 +65,27 @@ def symbolic(state: WorldState, rules: Rules) -> jax.Array:
         player.sleeping.astype(jnp.float32)[None],
         state.daylight[None],
     ]
-    return jnp.concatenate([here.astype(jnp.float32).reshape(-1), *rest])
+    return jnp.concatenate([planes.reshape(-1), *rest])
+
+
+def _planes(view: LocalView) -> jax.Array:
+    """One plane for each material and entity, 1 where it is: float32 [27, 63]."""
+    channels = jnp.arange(CHANNELS, dtype=jnp.uint8)[:, None]
+    # "none" gets a number that no channel has.
+    entity = jnp.where(view.entities > 0, view.entities + jnp.uint8(len(c.MATERIALS) - 1), 255)
+    here = view.materials.reshape(1, -1) == channels
+    here |= entity.astype(jnp.uint8).reshape(1, -1) == channels
+    return here.astype(jnp.float32)
 
 
 def decode_symbolic(obs: jax.Array) -> Seen:
     """What a symbolic observation, float32 [1723], says; the inverse of `symbolic`."""
-    here = obs[SYMBOLIC["map"]].reshape(*GRID, CHANNELS) > 0.5
-    materials, entities = here[..., : len(c.MATERIALS)], here[..., len(c.MATERIALS) :]
-    found = jnp.where(jnp.any(entities, axis=-1), jnp.argmax(entities, axis=-1) + 1, 0)
+    here = obs[SYMBOLIC["map"]].reshape(CHANNELS, *GRID) > 0.5
+    materials, entities = here[: len(c.MATERIALS)], here[len(c.MATERIALS) :]
+    found = jnp.where(jnp.any(entities, axis=0), jnp.argmax(entities, axis=0) + 1, 0)
     return Seen(
         view=LocalView(
-            jnp.argmax(materials, axis=-1).astype(jnp.uint8),
+            jnp.argmax(materials, axis=0).astype(jnp.uint8),
             found.astype(jnp.uint8),
         ),
         items=jnp.round(obs[SYMBOLIC["inventory"]] * _MOST).astype(jnp.int8),
@@ -95,7 +102,7 @@ def symbolic_space() -> Box:
 
 def structured(state: WorldState, rules: Rules) -> dict[str, Any]:
     """The local view as a pytree, see `structured_space`."""
-    view = local_view(state, rules)
+    view = stage(state.time >= 0, local_view, state, rules)
     player = state.player
     objects = state.objects
     fields = {"kind": objects.kind, "health": objects.health, "counter": objects.counter}

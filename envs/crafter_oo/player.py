@@ -21,6 +21,7 @@ from jaxrl.envs.crafter_oo.state import (
     offsets,
     open_chunks,
 )
+from jaxrl.staging import stage
 
 _FIRST_MOVE, _DO, _SLEEP = c.action("move_left"), c.action("do"), c.action("sleep")
 _FIRST_PLACE, _FIRST_MAKE = c.action("place_stone"), c.action("make_wood_pickaxe")
@@ -58,6 +59,45 @@ def update_player(
         collect: float32 [], uniform; whether collecting gives something.
         rules: the rules.
     """
+    turn = stage(state.time >= 0, _turn, state, action, collect, rules)
+    player, target = turn.player, turn.target
+    state = state.replace(
+        player=player,
+        objects=state.objects.replace(health=turn.health, counter=turn.counter),
+        materials=_write(state.materials, target, turn.material),
+    )
+    sapling = new_object(c.kind("plant"), target.x, target.y, rules.life.sapling_health)
+    state = Population.of(state).add(turn.plants, sapling).put(state)
+    entered = jnp.stack(
+        [
+            chunk_of(player.x, player.y, state.area),
+            jnp.where(turn.plants, chunk_of(target.x, target.y, state.area), jnp.int16(-1)),
+        ]
+    )
+    return state.replace(chunk_order=open_chunks(state.chunk_order, entered))
+
+
+class _Turn(NamedTuple):
+    """What the player's turn changes.
+
+    Attributes:
+        player: the player afterwards.
+        target: the cell it looked at.
+        material: uint8 [], what is in that cell then, 0 where nothing changes.
+        plants: bool [], a sapling is placed there.
+        health: int8 [N], of the objects.
+        counter: int16 [N], of the objects.
+    """
+
+    player: Player
+    target: _Target
+    material: jax.Array
+    plants: jax.Array
+    health: jax.Array
+    counter: jax.Array
+
+
+def _turn(state: WorldState, action: jax.Array, collect: jax.Array, rules: Rules) -> _Turn:
     player, action = _sleep_or_wake(state.player, action.astype(jnp.uint8), rules.life)
     moving = (action >= _FIRST_MOVE) & (action < _FIRST_MOVE + 4)
     player = player.replace(
@@ -71,20 +111,8 @@ def update_player(
     player, placed, plants = _place(player, target, action, rules)
     player = _make(player, state.materials, action, rules)
     player = _live(player, in_lava, rules)
-
     material = jnp.where(placed > 0, placed, left)
-    state = state.replace(
-        player=player, objects=objects, materials=_write(state.materials, target, material)
-    )
-    sapling = new_object(c.kind("plant"), target.x, target.y, rules.life.sapling_health)
-    state = Population.of(state).add(plants, sapling).put(state)
-    entered = jnp.stack(
-        [
-            chunk_of(player.x, player.y, state.area),
-            jnp.where(plants, chunk_of(target.x, target.y, state.area), jnp.int16(-1)),
-        ]
-    )
-    return state.replace(chunk_order=open_chunks(state.chunk_order, entered))
+    return _Turn(player, target, material, plants, objects.health, objects.counter)
 
 
 def _sleep_or_wake(player: Player, action: jax.Array, life: Life) -> tuple[Player, jax.Array]:

@@ -72,32 +72,34 @@ def snapshot(env: Any, capacity: int) -> WorldState:
     order = np.full(chunk_grid(area), -1, np.int16)
     for rank, (xmin, _, ymin, _) in enumerate(world._chunks):
         order[xmin // c.CHUNK, ymin // c.CHUNK] = rank
-    return WorldState(
-        time=np.int32(env._step),
-        materials=np.array(world._mat_map, np.uint8),
-        player=_player(env._player),
-        objects=_objects(world, capacity),
-        next_id=np.int32(len(world._objects)),
-        chunk_order=order,
-        overflow=np.bool_(False),
-    )
+    fields: dict[str, Any] = {
+        "time": np.int32(env._step),
+        "materials": np.array(world._mat_map, np.uint8),
+        "player": _player(env._player),
+        "objects": _objects(world, capacity),
+        "next_id": np.int32(len(world._objects)),
+        "chunk_order": order,
+        "overflow": np.bool_(False),
+    }
+    return WorldState(**fields)
 
 
 def _player(player: Any) -> Player:
-    return Player(
-        x=np.int16(player.pos[0]),
-        y=np.int16(player.pos[1]),
-        facing=np.uint8(_direction(player.facing)),
-        action=np.uint8(c.action(player.action)),
-        sleeping=np.bool_(player.sleeping),
-        items=np.asarray([player.inventory[name] for name in c.ITEMS], np.int8),
-        unlocked=np.asarray([player.achievements[name] for name in c.ACHIEVEMENTS], np.int32),
-        hunger=np.float32(player._hunger),
-        thirst=np.float32(player._thirst),
-        fatigue=np.float32(player._fatigue),
-        recover=np.float32(player._recover),
-        last_health=np.int8(player._last_health),
-    )
+    fields: dict[str, Any] = {
+        "x": np.int16(player.pos[0]),
+        "y": np.int16(player.pos[1]),
+        "facing": np.uint8(_direction(player.facing)),
+        "action": np.uint8(c.action(player.action)),
+        "sleeping": np.bool_(player.sleeping),
+        "items": np.asarray([player.inventory[name] for name in c.ITEMS], np.int8),
+        "unlocked": np.asarray([player.achievements[name] for name in c.ACHIEVEMENTS], np.int32),
+        "hunger": np.float32(player._hunger),
+        "thirst": np.float32(player._thirst),
+        "fatigue": np.float32(player._fatigue),
+        "recover": np.float32(player._recover),
+        "last_health": np.int8(player._last_health),
+    }
+    return Player(**fields)
 
 
 def _objects(world: Any, capacity: int) -> Objects:
@@ -109,12 +111,11 @@ def _objects(world: Any, capacity: int) -> Objects:
     columns = np.zeros((len(_OBJECT_DTYPES), capacity), np.int32)
     if rows:
         columns[:, : len(rows)] = np.asarray(rows, np.int32).T
-    return Objects(
-        **{
-            name: column.astype(dtype)
-            for (name, dtype), column in zip(_OBJECT_DTYPES.items(), columns, strict=True)
-        }
-    )
+    fields: dict[str, Any] = {
+        name: column.astype(dtype)
+        for (name, dtype), column in zip(_OBJECT_DTYPES.items(), columns, strict=True)
+    }
+    return Objects(**fields)
 
 
 def _row(number: int, obj: Any) -> tuple[int, ...]:

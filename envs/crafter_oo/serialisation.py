@@ -120,7 +120,7 @@ def from_json(text: str, rules: Rules | None = None) -> WorldState:
 
 
 def _ripe_after(rules: Rules | None) -> int:
-    return int((crafter() if rules is None else rules).creatures.plant_ripe)
+    return int(np.asarray((crafter() if rules is None else rules).creatures.plant_ripe))
 
 
 # ---- writing
@@ -249,7 +249,7 @@ def _state(record: Any, ripe_after: int) -> WorldState:
         integer(side, f"area[{axis}]", 1, _MAX_SIDE)
         for axis, side in enumerate(items_of(top["area"], "area", 2))
     )
-    state = _blank((width, height), integer(top["capacity"], "capacity", 1, _SHORT))
+    state: Any = _blank((width, height), integer(top["capacity"], "capacity", 1, _SHORT))
     state = state.replace(
         time=np.int32(integer(top["time"], "time", 0, _INT)),
         materials=_materials(top, width, height),
@@ -260,29 +260,30 @@ def _state(record: Any, ripe_after: int) -> WorldState:
     )
     _derived(top["daylight"], "daylight", _short(daylight(jnp.int32(state.time))))
     _fill_objects(state, items_of(top["objects"], "objects"), ripe_after)
-    return state
+    result: WorldState = state
+    return result
 
 
 def _blank(area: tuple[int, ...], capacity: int) -> WorldState:
     """A state of the right shapes and dtypes in NumPy arrays."""
-    zeros = dict.fromkeys(("x", "y"), np.int16(0)) | dict.fromkeys(COUNTED, np.float32(0))
-    return WorldState(
-        time=np.int32(0),
-        materials=np.zeros(area, np.uint8),
-        player=Player(
-            **zeros,
-            facing=np.uint8(0),
-            action=np.uint8(0),
-            sleeping=np.bool_(False),
-            items=np.zeros(len(c.ITEMS), np.int8),
-            unlocked=np.zeros(len(c.ACHIEVEMENTS), np.int32),
-            last_health=np.int8(0),
-        ),
-        objects=jax.tree.map(np.array, empty_objects(capacity)),
-        next_id=np.int32(0),
-        chunk_order=np.zeros(chunk_grid((area[0], area[1])), np.int16),
-        overflow=np.bool_(False),
-    )
+    player: dict[str, Any] = {
+        **dict.fromkeys(("x", "y"), np.int16(0)),
+        **dict.fromkeys(("facing", "action"), np.uint8(0)),
+        "sleeping": np.bool_(False),
+        "items": np.zeros(len(c.ITEMS), np.int8),
+        "unlocked": np.zeros(len(c.ACHIEVEMENTS), np.int32),
+        **dict.fromkeys(COUNTED, np.float32(0)),
+        "last_health": np.int8(0),
+    }
+    entries: dict[str, Any] = {
+        **dict.fromkeys(("time", "next_id"), np.int32(0)),
+        "materials": np.zeros(area, np.uint8),
+        "player": Player(**player),
+        "objects": jax.tree.map(np.array, empty_objects(capacity)),
+        "chunk_order": np.zeros(chunk_grid((area[0], area[1])), np.int16),
+        "overflow": np.bool_(False),
+    }
+    return WorldState(**entries)
 
 
 def _materials(top: dict[str, Any], width: int, height: int) -> np.ndarray:
@@ -314,22 +315,23 @@ def _player(value: Any, area: tuple[int, int]) -> Player:
     x, y = _position(record["position"], "player.position", area)
     inventory = fields(record["inventory"], "player.inventory", c.ITEMS)
     unlocked = fields(record["achievements"], "player.achievements", c.ACHIEVEMENTS)
-    return Player(
-        x=np.int16(x),
-        y=np.int16(y),
-        facing=np.uint8(choice(record["facing"], "player.facing", FACINGS)),
-        action=np.uint8(choice(record["action"], "player.action", c.ACTIONS)),
-        sleeping=np.bool_(boolean(record["sleeping"], "player.sleeping")),
-        items=np.asarray(
+    entries: dict[str, Any] = {
+        "x": np.int16(x),
+        "y": np.int16(y),
+        "facing": np.uint8(choice(record["facing"], "player.facing", FACINGS)),
+        "action": np.uint8(choice(record["action"], "player.action", c.ACTIONS)),
+        "sleeping": np.bool_(boolean(record["sleeping"], "player.sleeping")),
+        "items": np.asarray(
             [integer(inventory[k], f"player.inventory.{k}", 0, _BYTE) for k in c.ITEMS], np.int8
         ),
-        unlocked=np.asarray(
+        "unlocked": np.asarray(
             [integer(unlocked[k], f"player.achievements.{k}", 0, _INT) for k in c.ACHIEVEMENTS],
             np.int32,
         ),
         **{name: number(record[name], f"player.{name}") for name in COUNTED},
-        last_health=np.int8(integer(record["last_health"], "player.last_health", 0, _BYTE)),
-    )
+        "last_health": np.int8(integer(record["last_health"], "player.last_health", 0, _BYTE)),
+    }
+    return Player(**entries)
 
 
 def _chunks(value: Any, area: tuple[int, int]) -> np.ndarray:

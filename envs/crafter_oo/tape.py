@@ -64,11 +64,8 @@ class StepTape(NamedTuple):
         for index, drawn in self.balance.items():
             for name, value in drawn.items():
                 balanced[name][index] = value
-        return TapeDraws(
-            collected=np.float32(UNDRAWN if self.collect is None else self.collect),
-            by_slot=ObjectDraws(**by_slot),
-            balanced=BalanceDraws(**balanced),
-        )
+        collected: Any = np.float32(UNDRAWN if self.collect is None else self.collect)
+        return TapeDraws(collected, ObjectDraws(**by_slot), BalanceDraws(**balanced))
 
 
 class Recorder:
@@ -122,7 +119,7 @@ class Recorder:
         for number, obj in enumerate(world._objects):
             if obj:
                 adopt(obj, number)
-        chunks = defaultdict(InOrder)
+        chunks: dict[Any, set] = defaultdict(InOrder)
         chunks.update({key: InOrder(objs) for key, objs in world._chunks.items()})
         world._chunks = chunks
         world.add = add
@@ -241,7 +238,8 @@ def record_world(env: Any) -> WorldDraws:
     tape = _WorldTape(env)
     with tape.patched(worldgen):
         env.reset()
-    return WorldDraws(permutation=permutation_of(tape.seed), **tape.fields)
+    permutation: Any = permutation_of(tape.seed)
+    return WorldDraws(permutation=permutation, **tape.fields)
 
 
 class _WorldTape:
@@ -251,7 +249,7 @@ class _WorldTape:
         self._env = env
         self.seed = 0
         names = [name for name in WorldDraws._fields if name != "permutation"]
-        self.fields = {name: np.full(env._world.area, UNDRAWN) for name in names}
+        self.fields: dict[str, Any] = {name: np.full(env._world.area, UNDRAWN) for name in names}
         self._cell = (0, 0)
         self._names: list[str] = []
 
@@ -353,7 +351,7 @@ def permutation_of(seed: int) -> np.ndarray:
     return permutation
 
 
-def _filled(names: tuple[str, ...], *shape: int) -> dict[str, np.ndarray]:
+def _filled(names: tuple[str, ...], *shape: int) -> dict[str, Any]:
     return {
         name: np.full(shape, 0 if name == "direction" else UNDRAWN, np.float32) for name in names
     }

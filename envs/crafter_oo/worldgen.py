@@ -77,7 +77,7 @@ def generate(draws: WorldDraws, area: tuple[int, int], capacity: int, rules: Rul
 
 
 def _generate(draws: WorldDraws, area: tuple[int, int], capacity: int, rules: Rules) -> WorldState:
-    always = jnp.any(draws.permutation > 0)
+    always = draws.permutation[0] != draws.permutation[1]
     materials, tunnels = stage(
         always, lambda *args: terrain(args[0], area, args[1]), draws, rules.terrain
     )
@@ -98,7 +98,7 @@ def _generate(draws: WorldDraws, area: tuple[int, int], capacity: int, rules: Ru
 def terrain(draws: WorldDraws, area: tuple[int, int], rule: Terrain) -> tuple[jax.Array, jax.Array]:
     """Materials uint8 [W, H], and where tunnels run, bool [W, H]."""
     dtype = draws.coal.dtype
-    field = _Fields(*(_field(name, area, draws.permutation, dtype) for name in _Fields._fields))
+    field = _fields(draws.permutation, area, dtype)
     start = 4 - jnp.asarray(_distance(area), dtype) + 2 * field.start
     start = 1 / (1 + jnp.exp(-start))
     water = field.water + 0.1 - 2 * start
@@ -142,13 +142,34 @@ def _first(cases: list[tuple[jax.Array, str]]) -> jax.Array:
     return chosen
 
 
-def _field(name: str, area: tuple[int, int], permutation: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    z, octaves, normalised, x_scale, y_scale = _FIELDS[name]
-    value = jnp.zeros(area, dtype)
-    for size, weight in octaves:
-        grid = noise.make_grid(area, z, (*x_scale, float(size)), (*y_scale, float(size)))
-        value = value + weight * noise.evaluate(grid, permutation, dtype)
-    return value / sum(weight for _, weight in octaves) if normalised else value
+@functools.lru_cache(maxsize=16)
+def _grids(area: tuple[int, int]) -> dict[str, list[noise.Grid]]:
+    """The grids of each field's octaves."""
+    return {
+        name: [
+            noise.make_grid(area, z, (*x_scale, float(size)), (*y_scale, float(size)))
+            for size, _ in octaves
+        ]
+        for name, (z, octaves, _, x_scale, y_scale) in _FIELDS.items()
+    }
+
+
+def _fields(permutation: jax.Array, area: tuple[int, int], dtype: jnp.dtype) -> _Fields:
+    by_name = _grids(area)
+    grids = [grid for name in _Fields._fields for grid in by_name[name]]
+    # Whatever the seed, which XLA does not know to be a permutation.
+    always = permutation[0] != permutation[1]
+    hashes = stage(always, lambda seed: noise.hashes(grids, seed), permutation)
+    numbers = iter(stage(always, lambda hashes: noise.spread(grids, hashes), hashes))
+
+    def field(name: str) -> jax.Array:
+        _, octaves, normalised, _, _ = _FIELDS[name]
+        value = jnp.zeros(area, dtype)
+        for grid, (_, weight) in zip(by_name[name], octaves, strict=True):
+            value = value + weight * noise.evaluate(grid, next(numbers), dtype)
+        return value / sum(weight for _, weight in octaves) if normalised else value
+
+    return _Fields(*(field(name) for name in _Fields._fields))
 
 
 @functools.lru_cache(maxsize=16)

@@ -5,12 +5,13 @@
 Players that cannot die (health, food and drink are filled up after every step) live through whole
 episodes of 10,000 steps, in worlds of the reference, under several policies: random actions, walks
 that keep their direction for a while and so open many chunks, standing still, sleeping whenever
-possible, and a farmer that plants a sapling wherever it can. Slots are plenty here; what is counted
-is the objects alive, the highest slot in use and the objects within the update distance, of which
-`near` of `transition` is the limit.
+possible, and a farmer that plants a sapling wherever it can. Counted are the objects alive, the
+highest slot in use, the objects within the update distance (of which `near` of `transition` is the
+limit), and in how many episodes `overflow` was set.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import crafter
@@ -24,10 +25,9 @@ from jaxrl.envs.crafter_oo import rules as rule_sets
 from jaxrl.envs.crafter_oo.draws import KeyDraws
 from jaxrl.envs.crafter_oo.reference import from_reference
 from jaxrl.envs.crafter_oo.tape import no_rendering
-from jaxrl.envs.crafter_oo.transition import transition
+from jaxrl.envs.crafter_oo.transition import CAPACITY, NEAR, transition
 
 EPISODE = 10_000
-CAPACITY, NEAR = 384, 96
 FILLED_UP = 3  # health, food and drink
 KEEP_WALKING = 0.95
 DO, PLANT, SLEEP = c.action("do"), c.action("place_plant"), c.action("sleep")
@@ -77,7 +77,7 @@ POLICIES = {
 def measure(before, after, reach):
     """Objects alive, highest slot in use, objects near the player, plants, arrows: int32 [5]."""
     alive = after.objects.kind != 0
-    slots = jnp.arange(1, CAPACITY + 1, dtype=jnp.int32)
+    slots = jnp.arange(1, alive.size + 1, dtype=jnp.int32)
     distance = jnp.abs(after.player.x - before.objects.x)
     distance += jnp.abs(after.player.y - before.objects.y)
     near = (before.objects.kind != 0) & (distance <= reach)
@@ -92,7 +92,7 @@ def measure(before, after, reach):
     )
 
 
-def episode(policy, steps, rules, state, key):
+def episode(policy, steps, near, rules, state, key):
     """Maxima of what is measured over an episode, int32 [5], and whether anything was lost."""
 
     def body(carry, key):
@@ -100,7 +100,7 @@ def episode(policy, steps, rules, state, key):
         key_act, key_step = jax.random.split(key)
         action = policy(key_act, walking)
         walking = jnp.where((action > 0) & (action < 5), action, walking)
-        after = transition(KeyDraws(key_step), state, action, rules, NEAR)
+        after = transition(KeyDraws(key_step), state, action, rules, near)
         now = measure(state, after, rules.creatures.update_distance)
         items = after.player.items.at[:FILLED_UP].set(9)
         after = after.replace(player=after.player.replace(items=items))
@@ -111,14 +111,14 @@ def episode(policy, steps, rules, state, key):
     return maxima, state.overflow
 
 
-def worlds(num):
+def worlds(num, capacity):
     """States of `num` new worlds of the reference, stacked."""
     states = []
     for seed in range(num):
         env = crafter.Env(seed=seed)
         no_rendering(env)
         env.reset()
-        states.append(from_reference(env, CAPACITY))
+        states.append(from_reference(env, capacity))
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
@@ -127,25 +127,28 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=24, help="of each policy")
     parser.add_argument("--steps", type=int, default=EPISODE, help="of each episode")
+    parser.add_argument("--capacity", type=int, default=CAPACITY, help="object slots")
+    parser.add_argument("--near", type=int, default=NEAR, help="as of `transition`")
     args = parser.parse_args()
-    states, rules = worlds(args.episodes), rule_sets.crafter()
+    states, rules = worlds(args.episodes, args.capacity), rule_sets.crafter()
     names = ("alive", "highest_slot", "near", "plants", "arrows")
     results = {}
     for number, (name, policy) in enumerate(POLICIES.items()):
         keys = jax.random.split(jax.random.key(number), args.episodes)
-        run = jax.jit(jax.vmap(lambda *a, p=policy: episode(p, args.steps, rules, *a)))
+        run = jax.jit(jax.vmap(lambda *a, p=policy: episode(p, args.steps, args.near, rules, *a)))
         maxima, overflow = run(states, keys)
         maxima = np.asarray(maxima)
         results[name] = {
             "environment_steps": args.episodes * args.steps,
-            "overflows": int(overflow.sum()),
+            "episodes_with_overflow": int(overflow.sum()),
             "maximum": dict(zip(names, maxima.max(0).tolist(), strict=True)),
             "mean_of_maxima": dict(zip(names, maxima.mean(0).round(1).tolist(), strict=True)),
         }
         print(name, results[name], flush=True)
-    path = Path(__file__).parent / "results" / "capacity.json"
-    command = f"python experiments/crafter_oo/capacity.py --episodes {args.episodes}"
-    write_record(path, command, results, capacity=CAPACITY, near=NEAR, episode=args.steps)
+    path = Path(__file__).parent / "results" / f"capacity_{args.capacity}.json"
+    command = "python experiments/crafter_oo/capacity.py " + " ".join(sys.argv[1:])
+    settings = {"capacity": args.capacity, "near": args.near, "episode": args.steps}
+    write_record(path, command.strip(), results, **settings)
 
 
 if __name__ == "__main__":
