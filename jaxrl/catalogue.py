@@ -5,7 +5,7 @@
 
 import fnmatch
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxrl import registry
@@ -76,7 +76,7 @@ def _family(env_id: str) -> str:
     )
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, str]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     def lines() -> Iterator[str]:
         yield f"| {' | '.join(head)} |"
         yield "|" + "---|" * len(head)

@@ -468,7 +468,7 @@ def _say(line: str) -> None:
 
 def _report(result: Any, run: "RunConfig") -> None:
     """What a finished training tells."""
-    from jaxrl.summary import describe_over_seeds
+    from jaxrl.summary import describe_over_seeds, describe_training_episodes
 
     summary = result.summary
     print(
@@ -482,5 +482,7 @@ def _report(result: Any, run: "RunConfig") -> None:
     for seed, update in summary["frozen"].items():
         print(f"seed {seed} is frozen since update {update}: it has no final return")
     for line in describe_over_seeds(summary["final_return_over_seeds"]):
+        print(line)
+    for line in describe_training_episodes(summary):
         print(line)
     print(f"run folder: {result.folder}")

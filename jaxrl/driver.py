@@ -325,6 +325,7 @@ def _train(
             env_steps=(setup.num_updates - update) * setup.steps_per_update * run.seeds,
             resumed_from=update or None,
             mesh=lowered.where.shape,
+            env=setup.env,
         )
     hosts.wait_for_leader()
     return Result(folder, states, recorder.rows, summary)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl import episodes as measures
 from jaxrl.algorithm import no_carry
 from jaxrl.vector import VecEnv
 
@@ -28,12 +29,14 @@ class Episodes(NamedTuple):
         terminated: the task ended, bool [E].
         truncated: a time limit cut the episode, bool [E]. Where neither is set the episode was
             still running after `max_steps`, and its return is that of what was seen.
+        metrics: the environment's own of each episode, float32 [E] by name (`jaxrl.episodes`).
     """
 
     returns: jax.Array
     lengths: jax.Array
     terminated: jax.Array
     truncated: jax.Array
+    metrics: Any
 
 
 def evaluate(
@@ -91,7 +94,15 @@ def _run(
     obs, state = venv.reset(key_reset, env_params)
     nobody = jnp.zeros(num_episodes, jnp.bool_)
     zeros = jnp.zeros(num_episodes, jnp.float32)
-    nothing = Episodes(zeros, zeros.astype(jnp.int32), nobody, nobody)
+
+    def metrics_of_a_step():
+        action, _ = act(policy, obs, act_carry, None if greedy else key_steps)
+        info = venv.step(key_steps, state, action, env_params)[-1]
+        return measures.measured(env, info["env"])
+
+    shapes = jax.eval_shape(metrics_of_a_step)
+    zero_metrics = {name: zeros for name in shapes}
+    nothing = Episodes(zeros, zeros.astype(jnp.int32), nobody, nobody, zero_metrics)
 
     # An environment that ended plays on but counts no more: its carry needs no reset.
     def body(carry):
@@ -105,6 +116,11 @@ def _run(
             lengths=jnp.where(running, info["episode_length"], episodes.lengths),
             terminated=episodes.terminated | (running & terminated),
             truncated=episodes.truncated | (running & truncated),
+            metrics=jax.tree.map(
+                partial(jnp.where, running),
+                measures.measured(env, info["env"]),
+                episodes.metrics,
+            ),
         )
         return step + 1, obs, state, act_carry, episodes
 

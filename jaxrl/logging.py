@@ -17,13 +17,12 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 
 from jaxrl.config import decode, encode
+from jaxrl.episodes import is_episode_metric
 from jaxrl.run_folder import write_whole, writing
 
 Row = Mapping[str, int | float]
 Metrics = Mapping[str, np.ndarray[Any, Any]]
 
-# Means over the episodes that ended; NaN in an update in which none did.
-EPISODE_METRICS = ("episode_return", "episode_length")
 # The update at which `jaxrl.nonfinite` froze a seed: a metric, -1 where it did not, and in the rows
 # of frozen seeds only.
 FROZEN_AT = "frozen_at"
@@ -63,8 +62,9 @@ class Window:
     def summary(self) -> list[dict[str, int | float]]:
         """One record for each seed; the window is empty afterwards.
 
-        `episodes` is a sum; episode_return and episode_length are means over all episodes of the
-        window (NaN where none ended); every other metric is the mean of its updates.
+        `episodes` is a sum; episode_return, episode_length and "episode/..." are means over all
+        episodes of the window (NaN where none ended); every other metric is the mean of its
+        updates.
         """
         sums, updates = self._sums, self._updates
         self.__init__()  # type: ignore[misc]
@@ -90,7 +90,7 @@ def _summands(metrics: Metrics) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     for name, values in metrics.items():
         if name == "episodes":
             yield name, values.astype(np.int64)
-        elif name in EPISODE_METRICS:
+        elif is_episode_metric(name):
             weights = metrics.get("episodes", np.isfinite(values)).astype(np.float64)
             yield _WEIGHT + name, weights
             yield name, np.where(weights > 0, values, 0).astype(np.float64) * weights
@@ -102,7 +102,7 @@ def _mean(name: str, sums: Metrics, updates: int, seed: int) -> int | float:
     total = sums[name][seed]
     if name == "episodes":
         return int(total)
-    weight = sums[_WEIGHT + name][seed] if name in EPISODE_METRICS else updates
+    weight = sums[_WEIGHT + name][seed] if is_episode_metric(name) else updates
     return float(total / weight) if weight else math.nan
 
 

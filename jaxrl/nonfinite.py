@@ -29,7 +29,8 @@ from jaxrl.algorithm import Algorithm
 from jaxrl.chunks import FINITE, all_finite
 from jaxrl.config import FREEZE_SEED, STOP, ConfigError, RunConfig
 from jaxrl.dtypes import strong
-from jaxrl.logging import EPISODE_METRICS, FROZEN_AT, Metrics
+from jaxrl.episodes import is_episode_metric
+from jaxrl.logging import FROZEN_AT, Metrics
 from jaxrl.parallel import gather
 from jaxrl.shards import EnvShards, Functions
 
@@ -213,9 +214,9 @@ def not_finite(name: str, metrics: Any, xp: Any = np) -> Any:
     values = metrics[name]
     if name == FINITE:
         return ~values
-    if name in EPISODE_METRICS and "episodes" in metrics:
+    if is_episode_metric(name) and "episodes" in metrics:
         return ~xp.isfinite(values) & (metrics["episodes"] > 0)
-    return xp.isinf(values) if name in EPISODE_METRICS else ~xp.isfinite(values)
+    return xp.isinf(values) if is_episode_metric(name) else ~xp.isfinite(values)
 
 
 def _names(metrics: Metrics, row: int, column: int) -> list[str]:

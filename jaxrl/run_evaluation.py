@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from jaxrl import checkpoint, chunks, driver, nonfinite, run_folder
+from jaxrl import episodes as measures
 from jaxrl.evaluation import evaluate, evaluation_key
 from jaxrl.parallel import map_seeds
 from jaxrl.statistics import bootstrap_interval
@@ -69,8 +70,9 @@ def evaluate_run(
     Returns:
         The record of evaluation.json. Under `checkpoints`, by name: for each seed the mean return
         of its finished episodes with a 95% bootstrap interval over them; over seeds the mean, and
-        the interquartile mean with a 95% interval. A frozen seed plays its last finite policy and
-        is counted like any other.
+        the interquartile mean with a 95% interval. Where the environment measures more of an
+        episode (`jaxrl.episodes`), the means of that and what follows from them, by seed. A frozen
+        seed plays its last finite policy and is counted like any other.
 
     Raises:
         ValueError: not a run folder, no good checkpoint, or a count is not positive.
@@ -93,7 +95,7 @@ def evaluate_run(
     }
     seeds = setup.run.seed_numbers
     _write_episodes(folder, common, paths, played, seeds)
-    return _write_evaluation(folder, common, paths, played, seeds)
+    return _write_evaluation(setup, folder, common, paths, played)
 
 
 def describe(record: dict[str, Any]) -> Iterator[str]:
@@ -112,6 +114,7 @@ def describe(record: dict[str, Any]) -> Iterator[str]:
         by = "" if name == "last" or trained is None else f": {trained:.4g}"
         yield f"{name} checkpoint, update {report['update']} ({report['is']}{by})"
         yield from map(_seed_line, report["seeds"])
+        yield from _metric_lines(report["seeds"], record.get("references", {}))
         yield from ("  " + line for line in describe_over_seeds(report["over_seeds"]))
     if "best" in reports:
         yield record["selection"]
@@ -185,17 +188,19 @@ def _write_episodes(
 
 
 def _write_evaluation(
+    setup: driver.Setup,
     folder: Path,
     common: Mapping[str, Any],
     paths: Mapping[str, Path],
     played: Mapping[Path, _Played],
-    seeds: range,
 ) -> dict[str, Any]:
+    references = measures.references(setup.env)
     record = {
         **common,
         "selection": _FRESH,
+        **({"references": references} if references else {}),
         "checkpoints": {
-            name: _checkpoint_report(name, path, seeds, played[path])
+            name: _checkpoint_report(setup, name, path, played[path])
             for name, path in paths.items()
         },
         "commit": commit(),
@@ -206,8 +211,11 @@ def _write_evaluation(
     return record
 
 
-def _checkpoint_report(name: str, path: Path, seeds: range, played: _Played) -> dict[str, Any]:
-    entries = [_of_seed(*played, i, number) for i, number in enumerate(seeds)]
+def _checkpoint_report(
+    setup: driver.Setup, name: str, path: Path, played: _Played
+) -> dict[str, Any]:
+    seeds = setup.run.seed_numbers
+    entries = [_of_seed(setup.env, *played, i, number) for i, number in enumerate(seeds)]
     means = [math.nan if e["mean_return"] is None else e["mean_return"] for e in entries]
     return {
         "update": int(path.name),
@@ -218,7 +226,9 @@ def _checkpoint_report(name: str, path: Path, seeds: range, played: _Played) -> 
     }
 
 
-def _of_seed(played: Any, frozen: dict[int, int], index: int, number: int) -> dict[str, Any]:
+def _of_seed(
+    env: Any, played: Any, frozen: dict[int, int], index: int, number: int
+) -> dict[str, Any]:
     finished = played.terminated[index] | played.truncated[index]
     returns = np.asarray(played.returns[index], np.float64)[finished]
     lengths = np.asarray(played.lengths[index], np.float64)[finished]
@@ -235,7 +245,19 @@ def _of_seed(played: Any, frozen: dict[int, int], index: int, number: int) -> di
         "min_return": float(returns.min()) if known else None,
         "max_return": float(returns.max()) if known else None,
         "mean_length": float(lengths.mean()) if len(lengths) else None,
+        **_own_metrics(env, played.metrics, index, finished),
     }
+
+
+def _own_metrics(env: Any, metrics: Mapping[str, Any], index: int, finished: Any) -> dict[str, Any]:
+    """Means of the environment's own metrics over a seed's finished episodes, and their summary."""
+    if not metrics or not finished.any():
+        return {}
+    means = {
+        name: float(np.asarray(values[index], np.float64)[finished].mean())
+        for name, values in metrics.items()
+    }
+    return {"metrics": means, "summary": measures.summary(env, means)}
 
 
 def _every_episode(played: Any, seeds: range) -> list[dict[str, Any]]:
@@ -254,6 +276,20 @@ def _every_episode(played: Any, seeds: range) -> list[dict[str, Any]]:
         }
         for i, number in enumerate(seeds)
     ]
+
+
+def _metric_lines(
+    entries: list[dict[str, Any]], references: Mapping[str, Mapping[str, float]]
+) -> Iterator[str]:
+    """The environment's own metrics: mean over seeds, every seed's, and what others reached."""
+    known = [entry for entry in entries if "metrics" in entry]
+    for kind in ("metrics", "summary"):
+        for name in known[0][kind] if known else ():
+            values = [entry[kind][name] for entry in known if name in entry[kind]]
+            by_seed = f" (by seed: {', '.join(f'{v:.4g}' for v in values)})" * (len(values) > 1)
+            others = [f"{who} {row[name]:.4g}" for who, row in references.items() if name in row]
+            beside = f"; {', '.join(others)}" if others else ""
+            yield f"  {name}: {np.mean(values):.4g}{by_seed}{beside}"
 
 
 def _seed_line(entry: dict[str, Any]) -> str:

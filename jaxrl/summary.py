@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 import jaxrl
-from jaxrl import run_folder
+from jaxrl import episodes, run_folder
 from jaxrl.config import RunConfig
 from jaxrl.logging import FROZEN_AT
 from jaxrl.plotting import learning_curve
@@ -22,6 +22,7 @@ from jaxrl.statistics import bootstrap_interval, interquartile_mean
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "brax", "orbax-checkpoint", "numpy")
 # The final return is that of this last part of the updates.
 FINAL_PART = 0.1
+_TRAINING_EPISODES = "all episodes that ended in training, of policies from the first to the last"
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -59,6 +60,7 @@ def write_summary(
     env_steps: int,
     resumed_from: int | None,
     mesh: Mapping[str, int],
+    env: Any = None,
 ) -> dict[str, Any]:
     """Writes summary.json; returns its record.
 
@@ -72,6 +74,7 @@ def write_summary(
         env_steps: environment steps it made, over all seeds.
         resumed_from: update of the checkpoint it continued, if it did.
         mesh: axis -> number of devices.
+        env: the environment, which may measure more of an episode than its return.
     """
     final = final_returns(rows)
     record = {
@@ -85,6 +88,7 @@ def write_summary(
         "final_return_over_seeds": over_seeds(list(final.values())),
         "final_return_is": f"mean over the episodes of the last {FINAL_PART:.0%} of the updates;"
         " a frozen seed has none and is left out over seeds",
+        **_training_episodes(env, rows),
         "frozen": {str(seed): update for seed, update in frozen_seeds(rows).items()},
         "compile_s": round(compile_s, 3),
         "run_s": round(run_s, 3),
@@ -97,6 +101,11 @@ def write_summary(
     }
     run_folder.write_json(folder / run_folder.SUMMARY, record)
     return record
+
+
+def _training_episodes(env: Any, rows: Rows) -> dict[str, Any]:
+    record = episodes.of_training(env, rows)
+    return {"training_episodes": {"are": _TRAINING_EPISODES, **record}} if record else {}
 
 
 def final_returns(rows: Rows) -> dict[int, float]:
@@ -154,6 +163,14 @@ def describe_over_seeds(record: Mapping[str, Any]) -> Iterator[str]:
             f"over seeds: mean {record['mean']:.4g},"
             f" interquartile mean {record['iqm']:.4g} (95% {low:.4g} to {high:.4g}){note}"
         )
+
+
+def describe_training_episodes(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the environment makes of a seed's training episodes; no line where it makes nothing."""
+    for seed, own in record.get("training_episodes", {}).items():
+        if seed != "are" and own["summary"]:
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in own["summary"].items())
+            yield f"seed {seed}, all {own['episodes']} training episodes: {shown}"
 
 
 def versions() -> dict[str, str]:

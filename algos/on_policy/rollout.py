@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrl import episodes
 from jaxrl.algos.on_policy.types import Config, Policy, State, Trajectory
 from jaxrl.networks import Net, reset_where
 from jaxrl.normalization import standard_deviation, standardize_observation, update_moments
@@ -44,14 +45,17 @@ def make_rollout(venv: VecEnv, net: Net, config: Config, shards: Shards = ALONE)
                 key_env, env_state, net.to_action(action), hp.env, value_of, carry
             )
             log_prob = distribution.log_prob(action)
+            cut = terminated | truncated
+            own = episodes.measured(venv.env, info["env"])
             ended = {
                 "terminated": terminated,
                 "truncated": truncated,
                 "return": info["episode_return"],
                 "length": info["episode_length"],
+                "own": jax.tree.map(lambda x: jnp.sum(jnp.where(cut, x, 0.0)), own),
             }
             transition = (obs, action, log_prob, value, info["on_end"], reward, distribution)
-            carry = reset_where(terminated | truncated, fresh, carry)
+            carry = reset_where(cut, fresh, carry)
             return (next_obs, env_state, carry), (transition, ended)
 
         keys = jax.random.split(key, config.num_steps)
@@ -74,7 +78,7 @@ def make_rollout(venv: VecEnv, net: Net, config: Config, shards: Shards = ALONE)
             carry=state.carry,
         )
         state = state.replace(obs=obs, env=env_state, carry=carry, reward=reward_state)
-        return state, trajectory, _episode_metrics(cut, ended["return"], ended["length"], shards)
+        return state, trajectory, _episode_metrics(cut, ended, shards)
 
     return rollout
 
@@ -96,13 +100,29 @@ def _normalize_reward(
 
 
 def _episode_metrics(
-    ended: jax.Array, total: jax.Array, length: jax.Array, shards: Shards = ALONE
+    cut: jax.Array, ended: dict[str, Any], shards: Shards = ALONE
 ) -> dict[str, jax.Array]:
-    """Means over the episodes that ended, NaN where none did."""
-    count = shards.total(jnp.sum(ended, dtype=jnp.int32))
+    """Means over the episodes that ended, NaN where none did.
 
-    def mean(x):
-        x_sum = shards.total(jnp.sum(jnp.where(ended, x.astype(jnp.float32), 0.0)))
-        return jnp.where(count > 0, x_sum / count.astype(jnp.float32), jnp.nan)
+    Args:
+        cut: where an episode ended, bool [T, N].
+        ended: `return` and `length` [T, N] of the episodes; `own`, the environment's own metrics
+            summed over those that ended in a step, float32 [T] each.
+        shards: over which to average.
+    """
+    count = shards.total(jnp.sum(cut, dtype=jnp.int32))
 
-    return {"episode_return": mean(total), "episode_length": mean(length), "episodes": count}
+    def mean(total):
+        total = shards.total(jnp.sum(total))
+        return jnp.where(count > 0, total / count.astype(jnp.float32), jnp.nan)
+
+    def where_cut(x):
+        return jnp.where(cut, x.astype(jnp.float32), 0.0)
+
+    own = {episodes.PREFIX + name: mean(total) for name, total in ended["own"].items()}
+    return {
+        "episode_return": mean(where_cut(ended["return"])),
+        "episode_length": mean(where_cut(ended["length"])),
+        "episodes": count,
+        **own,
+    }

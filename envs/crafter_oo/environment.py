@@ -13,6 +13,7 @@ Source: Hafner (2021), arXiv 2109.06780; the rules are those of the package `cra
 """
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ from jaxrl.envs.crafter_oo import observations, pixels
 from jaxrl.envs.crafter_oo.draws import KeyDraws, draw_world
 from jaxrl.envs.crafter_oo.rules import Rules, crafter
 from jaxrl.envs.crafter_oo.rules import preset as rules_of
+from jaxrl.envs.crafter_oo.score import PUBLISHED, score
 from jaxrl.envs.crafter_oo.state import WorldState
 from jaxrl.envs.crafter_oo.tasks import EVERYTHING, make_task
 from jaxrl.envs.crafter_oo.transition import CAPACITY, NEAR, transition
@@ -120,6 +122,26 @@ class CrafterOO(Environment, abc.ABC):
         }
         reward = self.task.reward(state, after, params.rules)
         return self.observe(key, after, action, params), after, reward, terminated, info
+
+    def episode_metrics(self, info: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """Percent of the episode, 0 or 100, by achievement: of many, how often each was unlocked.
+
+        `info` is that of the episode's last step.
+        """
+        unlocked = jnp.float32(100) * info["achievements"].astype(jnp.float32)
+        return {name: unlocked[i] for i, name in enumerate(c.ACHIEVEMENTS)}
+
+    def episode_summary(self, means: Mapping[str, float]) -> dict[str, float]:
+        """The score of episodes whose mean `episode_metrics` are `means`, see `score.score`."""
+        return {"score": float(score([means[name] for name in c.ACHIEVEMENTS]))}
+
+    @staticmethod
+    def episode_references() -> dict[str, dict[str, float]]:
+        """What is published, of all episodes of a training of 1e6 steps; see `score.PUBLISHED`."""
+        return {
+            name: {**(known.success or {}), "score": known.score}
+            for name, known in PUBLISHED.items()
+        }
 
     @abc.abstractmethod
     def observe(self, key: jax.Array, state: WorldState, action: Any, params: Params) -> Any:

@@ -75,11 +75,15 @@ def test_advantages_are_standardised():
 def test_episode_metrics_by_hand():
     ended = jnp.asarray([[True, False], [False, True]])
     total, length = jnp.asarray([[5.0, 9.0], [1.0, 7.0]]), jnp.asarray([[2, 9], [1, 4]], jnp.int32)
-    metrics = _episode_metrics(ended, total, length)
+    own = {"coins": jnp.asarray([3.0, 4.0])}  # sums over the episodes of each of the two steps
+    episodes = {"return": total, "length": length, "own": own}
+    metrics = _episode_metrics(ended, episodes)
     assert (metrics["episode_return"], metrics["episode_length"]) == (6.0, 3.0)
+    assert metrics["episode/coins"] == 3.5
     assert metrics["episodes"] == 2 and metrics["episodes"].dtype == jnp.int32
-    none = _episode_metrics(jnp.zeros((2, 2), bool), total, length)
+    none = _episode_metrics(jnp.zeros((2, 2), bool), episodes | {"own": {"coins": jnp.zeros(2)}})
     assert none["episodes"] == 0 and np.isnan(none["episode_return"])
+    assert np.isnan(none["episode/coins"])
 
 
 def test_reward_normalisation_against_numpy():

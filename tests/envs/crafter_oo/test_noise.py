@@ -24,6 +24,15 @@ def points(size, scale):
     return values
 
 
+def on_grid(grid, permutation, dtype):
+    (numbers,) = noise.spread([grid], noise.hashes([grid], permutation))
+    return noise.evaluate(grid, numbers, dtype)
+
+
+def all_gradients():
+    return np.stack(noise.gradients(jnp.arange(24, dtype=jnp.int32), jnp.float32), axis=-1)
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2**31 - 2, 123456789])
 def test_the_permutation_of_a_seed(seed):
     permutation = noise.permutation_of(seed)
@@ -41,10 +50,10 @@ def test_noise_is_that_of_the_package(name):
         truth = np.asarray([[package.noise3(x, y, z) for y in ys] for x in xs])
         permutation = jnp.asarray(noise.permutation_of(seed))
         with jax.enable_x64(True):
-            exact = np.asarray(noise.evaluate(grid, permutation, jnp.float64))
+            exact = np.asarray(on_grid(grid, permutation, jnp.float64))
         assert exact.dtype == np.float64 and exact.shape == area
         np.testing.assert_allclose(exact, truth, rtol=0, atol=1e-15)
-        single = noise.evaluate(grid, permutation, jnp.float32)
+        single = on_grid(grid, permutation, jnp.float32)
         assert single.dtype == jnp.float32
         np.testing.assert_allclose(single, truth, rtol=0, atol=1e-6)
         assert np.abs(truth).max() > 0.3, "noise that is near 0 everywhere proves little"
@@ -55,18 +64,27 @@ def test_noise_is_nothing_at_a_vertex_and_smooth_beside_it():
     fine = noise.make_grid((4, 4), 0.0, (1.0, 1000.0), (1.0, 1000.0))
     permutation = jnp.asarray(noise.permutation_of(5))
     with jax.enable_x64(True):
-        values = np.asarray(noise.evaluate(fine, permutation, jnp.float64))
+        values = np.asarray(on_grid(fine, permutation, jnp.float64))
     assert abs(values[0, 0]) < 1e-30
     # Near the vertex 0 the noise is 2^4 / 103 (g . p), with g the gradient that the seed gives it.
     table = np.asarray(permutation).astype(int)
     index = table[table[table[0]]] % 24
-    gradient = noise.GRADIENTS[index]
+    gradient = all_gradients()[index]
     for x, y in [(1, 0), (0, 1), (2, 3)]:
         linear = 16 / 103 * (gradient[0] * x + gradient[1] * y) / 1000
         assert values[x, y] == pytest.approx(linear, rel=0.02)
 
 
 def test_gradients():
-    assert noise.GRADIENTS.shape == (24, 3)
-    assert len({tuple(row) for row in noise.GRADIENTS.tolist()}) == 24
-    assert (np.sort(np.abs(noise.GRADIENTS), axis=1) == [4, 4, 11]).all()
+    gradients = all_gradients()
+    assert len({tuple(row) for row in gradients.tolist()}) == 24
+    assert (np.sort(np.abs(gradients), axis=1) == [4, 4, 11]).all()
+
+
+def test_grids_share_one_hash():
+    grids = [noise.make_grid(*GRIDS[name]) for name in list(GRIDS)[:2]]
+    permutation = jnp.asarray(noise.permutation_of(9))
+    together = noise.spread(grids, noise.hashes(grids, permutation))
+    for grid, numbers in zip(grids, together, strict=True):
+        (alone,) = noise.spread([grid], noise.hashes([grid], permutation))
+        np.testing.assert_array_equal(numbers, alone)

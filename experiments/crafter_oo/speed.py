@@ -1,0 +1,113 @@
+"""How fast Crafter is here, in Craftax-Classic and in `crafter`, side by side in one run.
+
+    python -m venv /tmp/peers && /tmp/peers/bin/pip install craftax==1.6.1 crafter==1.8.3
+    python experiments/crafter_oo/speed.py --peer /tmp/peers/bin/python
+
+Every measurement is a process of its own, on all cores of the machine, without a compile cache; the
+sides take turns. Ours is `jaxrl bench env`: random actions, resets and the first worlds included.
+The machine should do nothing else.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+OURS = {
+    "symbolic": ["CrafterOO-Symbolic-v1", "--batch", "1024", "--steps", "1000"],
+    "pixels": ["CrafterOO-Pixels-v1", "--batch", "512", "--steps", "500"],
+}
+# (numerator, denominator, target of their ratio)
+RATIOS = {
+    "symbolic / craftax, raw steps": ("symbolic", "craftax", 5),
+    "symbolic / craftax-128, raw steps": ("symbolic", "craftax-128", 5),
+    "symbolic / crafter, with resets": ("symbolic", "crafter", 500),
+    "pixels / craftax-pixels, raw steps": ("pixels", "craftax-pixels", 5),
+    "craftax-worlds / worlds, milliseconds": ("craftax-worlds", "worlds", 20),
+}
+
+
+def main() -> None:
+    """Measures in turns and writes results/speed.json."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", type=Path, required=True, help="Python with craftax and crafter")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of all measurements")
+    parser.add_argument("--worlds", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "speed.json")
+    args = parser.parse_args()
+    if args.worlds:
+        print(json.dumps(worlds()))
+        return
+    peers = ["craftax", "craftax-128", "craftax-pixels", "craftax-worlds", "crafter"]
+    found: dict[str, list[Any]] = {name: [] for name in (*OURS, "worlds", *peers)}
+    for _ in range(args.rounds):
+        for name, words in OURS.items():
+            command = [sys.executable, "-m", "jaxrl", "bench", "env", *words, "--repeats", "3"]
+            found[name].append(_json([*command, "--no-cache"]))
+        found["worlds"].append(_json([sys.executable, __file__, "--peer", "-", "--worlds"]))
+        for name in peers:
+            found[name].append(_json([str(args.peer), str(HERE / "peer.py"), name]))
+        print(json.dumps({name: _median(rows) for name, rows in found.items()}), flush=True)
+    from jaxrl.benchmark import write_record
+
+    medians = {name: _median(rows) for name, rows in found.items()}
+    ratios = {
+        what: {"ratio": medians[over] / medians[under], "target": target}
+        for what, (over, under, target) in RATIOS.items()
+    }
+    command = "python experiments/crafter_oo/speed.py --peer PEER"
+    results = {"ratios": ratios, "medians": medians}
+    write_record(args.out, command, results, rounds=args.rounds, measurements=found)
+
+
+def worlds(batch: int = 1024) -> dict[str, Any]:
+    """Milliseconds a world, vmapped, on all cores."""
+    from jaxrl.parallel import use_cpu_cores
+
+    use_cpu_cores()
+    import jax
+
+    import jaxrl
+
+    env, params = jaxrl.make("CrafterOO-Symbolic-v1")
+    devices = jax.device_count()
+    mesh = jax.make_mesh((devices,), ("device",), axis_types=(jax.sharding.AxisType.Auto,))
+    rows = jax.sharding.PartitionSpec("device")
+    reset = jax.jit(
+        jax.shard_map(
+            lambda keys: jax.vmap(env.reset_env, in_axes=(0, None))(keys, params),
+            mesh=mesh,
+            in_specs=rows,
+            out_specs=rows,
+            check_vma=False,
+        )
+    )
+    took = []
+    for repeat in range(4):
+        keys = jax.random.split(jax.random.key(repeat), batch)
+        started = time.perf_counter()
+        jax.block_until_ready(reset(keys))
+        took.append(1e3 * (time.perf_counter() - started) / batch)
+    return {"median": statistics.median(took[1:]), "all": took[1:]}
+
+
+def _median(rows: list[Any]) -> float:
+    return statistics.median(row.get("median", row.get("steps_per_s")) for row in rows)
+
+
+def _json(command: list[str]) -> Any:
+    environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
