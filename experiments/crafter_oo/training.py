@@ -2,15 +2,15 @@
 
     python experiments/crafter_oo/training.py symbolic [--seeds 2] [--total-steps 1e6] [--runs DIR]
 
-Trains by the command line as a user would, then the last checkpoint plays fresh episodes with sampled
-actions. Writes results/training_<study>.json with the score and the success table of
+Trains by the command line as a user would, then the last checkpoint plays fresh episodes with
+sampled actions. Writes results/training_<study>.json with the score and the success table of
 
 - `training`: all episodes of the training, those of the first random policies included; this is
   what the published scores of agents count;
 - `final_policy`: fresh episodes of the last policy;
 
-a picture of the learning curve and one of the success rates. With --runs the run folder is kept, and a
-run that is there is gone on with.
+a picture of the learning curve and one of the success rates. With --runs the run folder is kept,
+and a run that is there is gone on with.
 """
 
 import argparse
