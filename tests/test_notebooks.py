@@ -31,6 +31,34 @@ assert areas["LPO"].mean() > 1.05 * areas["PPO"].mean()
 assert len(result.rows) == 25 and all(row["failed"] == 0 for row in result.rows)
 assert tiny["evolved"].mean() > 1.1 * tiny["PPO"].mean()
 """,
+    "04_crafter_oo.ipynb": """
+assert obs.shape == (1723,) and observations.SYMBOLIC["daylight"].stop == 1723
+assert state.daylight > 0.5 > night.daylight
+by_day, by_night, dreaming = pictures.values()
+assert by_day[:200].mean() > 1.2 * by_night[:200].mean() and (by_day != dreaming).any()
+again = np.asarray(look(jax.random.key(1), night))
+assert (again != by_night).any()  # noise; of the day there is none
+assert (np.asarray(look(jax.random.key(1), state)) == by_day).all()
+assert all(jax.tree.leaves(same))
+assert edited.player.inventory["wood"] == 9 and after.player.inventory["wood"] == 8
+assert after.player.inventory["wood_pickaxe"] == 1 and unlocked == ["make_wood_pickaxe"]
+assert in_the_plain.player.inventory["wood_pickaxe"] == 0
+share = dict(zip(damages.tolist(), alive[..., -1].mean(axis=1), strict=True))
+assert share[0] == share[1] == 1 > share[2] > share[3] > share[5] > share[9]
+assert (alive[3] == alive[4]).all() and (alive[5] == alive[6]).all()  # 3 and 4, 5 and 8
+assert damages.tolist()[3:7] == [3, 4, 5, 8]
+last = alive.mean(axis=1)
+assert (last[1:, 40] - last[1:, 59] < 0.1).all()  # mostly stays alive
+assert set(rules.QUIRKS) == set(vars(rules.fixed().quirks))
+assert not any(vars(rules.fixed().quirks).values())
+assert speed > 500 and ended > 1000
+standard_errors = np.sqrt(success * (100 - success) / ended)
+expected = np.asarray([random.success[name] for name in constants.ACHIEVEMENTS])
+assert (np.abs(success - expected) <= 4 * standard_errors + 0.5).all(), success
+assert abs(random_score - 1.6) < 0.3 and human.score == 50.5
+assert results["oracle"]["craft_wooden_pickaxe"].rank_at_1 == 1
+assert all(s.mrr < results["oracle"][name].mrr for name, s in results["no-change"].items())
+""",
 }
 
 

@@ -30,6 +30,18 @@ _MINATAR: dict[str, dict[str, Any]] = dict(
 
 _MINATAR_ENTROPY = _MINATAR | dict(hp=_MINATAR["hp"] | dict(entropy_coef=0.03))
 
+# A short horizon and little lambda, as Moon et al. 2023 (arXiv 2307.03486) found good on Crafter.
+_CRAFTER: dict[str, dict[str, Any]] = dict(
+    config=dict(
+        num_envs=16,
+        num_steps=128,
+        num_epochs=4,
+        num_minibatches=4,
+        network=NetworkConfig(hidden=(256, 256), activation="relu", shared_torso=True),
+    ),
+    hp=dict(lr=1e-3, lr_final=0.0, gamma=0.95, gae_lambda=0.65, entropy_coef=0.01),
+)
+
 # The first pattern that matches decides.
 _TABLE = (
     _Row(
@@ -94,6 +106,23 @@ _TABLE = (
         ),
         dict(lr=1e-3, lr_final=0.0, gamma=0.97, entropy_coef=1e-3),
     ),
+    _Row(
+        "CrafterOO-Pixels-*",
+        1_000_000,
+        _CRAFTER["config"]
+        | dict(
+            num_envs=32,
+            network=NetworkConfig(
+                hidden=(256,),
+                channels=(16, 32, 32),
+                strides=(2, 2, 2),
+                activation="relu",
+                shared_torso=True,
+            ),
+        ),
+        _CRAFTER["hp"] | dict(lr=5e-4),
+    ),
+    _Row("CrafterOO-*", 1_000_000, **_CRAFTER),
     _Row("*", 1_000_000, dict(num_envs=64, num_steps=64, num_epochs=4, num_minibatches=8), dict()),
 )
 
