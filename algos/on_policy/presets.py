@@ -30,7 +30,7 @@ _MINATAR: dict[str, dict[str, Any]] = dict(
 
 _MINATAR_ENTROPY = _MINATAR | dict(hp=_MINATAR["hp"] | dict(entropy_coef=0.03))
 
-# A short horizon and little lambda, as Moon et al. 2023 (arXiv 2307.03486) found good on Crafter.
+# Chosen among those listed in experiments/crafter_oo/README.md.
 _CRAFTER: dict[str, dict[str, Any]] = dict(
     config=dict(
         num_envs=16,
