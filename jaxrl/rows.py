@@ -102,8 +102,12 @@ def apply_where(flag: jax.Array, fn: Callable[..., Rows], rows: Rows, *extras: A
             result: Rows = jax.vmap(lambda rows, extras: fn(rows, *extras), (0, axes))(rows, chosen)
             return result
 
-        # Half of what resets use: these come every few steps, and each costs little.
-        chunk = min(axis_size, max(4, default_chunk(axis_size) // 2))
+        # On a CPU half of what resets use, for rows are few and cost little; elsewhere a turn costs
+        # about the same however many rows it has.
+        if jax.default_backend() == "cpu":
+            chunk = min(axis_size, max(4, default_chunk(axis_size) // 2))
+        else:
+            chunk = min(axis_size, max(256, axis_size // 8))
         rows, _ = update_rows_where(spread(flag, flag_batched), chunk, rows, compute)
         return rows, jax.tree.map(lambda _: True, rows)
 

@@ -14,74 +14,29 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.envs.crafter_oo import constants as c
-from jaxrl.envs.crafter_oo.draws import Draws, ObjectDraws
+from jaxrl.envs.crafter_oo.draws import Draws
+from jaxrl.envs.crafter_oo.intents import NOWHERE, Acting, cell_code, intend
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import (
     Objects,
     Population,
     WorldState,
     chunk_of,
-    material_at,
     new_object,
-    offsets,
     open_chunks,
 )
 from jaxrl.rows import apply_where
 from jaxrl.selection import first_true
 from jaxrl.staging import stage
 
-_NOWHERE = -1  # the code of no cell at all
 _FEW = 24  # more objects than this are near the player in few worlds only
 
 
-class Acting(NamedTuple):
-    """What the K nearby objects are and intend, [K] each, in the order in which they act.
-
-    Attributes:
-        objects: themselves, K slots gathered.
-        acts: bool, near enough to act in this step.
-        cow, zombie, skeleton, arrow, plant: bool, its kind.
-        cell: int, the code of its cell, `_NOWHERE` for padding.
-        stride: int, by how much the codes of neighbours in x differ.
-        first: int, the code of the cell it wants first: a move, a retreat, an arrow's next cell.
-        first_x, first_y: int16.
-        first_material: uint8.
-        wants_first: bool.
-        second: int, the code of the cell a skeleton turns to if it did not retreat.
-        second_x, second_y: int16.
-        second_material: uint8.
-        shoots, moves_second: bool, what a skeleton does there.
-        shot_facing: uint8, the direction of a shot.
-    """
-
-    objects: Objects
-    acts: jax.Array
-    cow: jax.Array
-    zombie: jax.Array
-    skeleton: jax.Array
-    arrow: jax.Array
-    plant: jax.Array
-    cell: jax.Array
-    stride: jax.Array
-    first: jax.Array
-    first_x: jax.Array
-    first_y: jax.Array
-    first_material: jax.Array
-    wants_first: jax.Array
-    second: jax.Array
-    second_x: jax.Array
-    second_y: jax.Array
-    second_material: jax.Array
-    shoots: jax.Array
-    moves_second: jax.Array
-    shot_facing: jax.Array
-
-
 class Outcome(NamedTuple):
-    """What the K nearby objects do to the map and to each other, codes [K], `_NOWHERE` for nothing.
+    """What the K nearby objects do to the map and to each other, codes [K], `NOWHERE` for nothing.
 
     Attributes:
-        cell: where each is afterwards; `_NOWHERE` if removed.
+        cell: where each is afterwards; `NOWHERE` if removed.
         born: where it shot an arrow.
         struck: the taken cell that it, an arrow, hit.
         broken: the table or furnace that it, an arrow, destroyed.
@@ -118,7 +73,7 @@ def resolve(acting: Acting, state: WorldState, rules: Rules) -> Deed:
     Mostly few objects are near and none is in another's way: then one round over the first few is
     all. Only for the worlds in which it is not the rounds go on, over all K objects.
     """
-    player = _code(state.player.x, state.player.y, state.area)
+    player = cell_code(state.player.x, state.player.y, state.area)
     few = jax.tree.map(lambda x: x[:_FEW], acting)
     always = state.time >= 0
     guess, fixed = stage(always, _first_guess, few, player, rules)
@@ -145,7 +100,7 @@ def _all_rounds(deed: Deed, acting: Acting, player: jax.Array, rules: Rules) -> 
 
 def _idle(acting: Acting) -> Deed:
     """What objects do that do nothing."""
-    nothing = jnp.full(acting.cell.shape, _NOWHERE, acting.cell.dtype)
+    nothing = jnp.full(acting.cell.shape, NOWHERE, acting.cell.dtype)
     outcome = Outcome(acting.cell, nothing, nothing, nothing)
     no = jnp.zeros(nothing.shape, jnp.bool_)
     return Deed(outcome, acting.objects.health, no, no, no, no)
@@ -175,7 +130,7 @@ class _Surroundings(NamedTuple):
 def _first_guess(acting: Acting, player: jax.Array, rules: Rules) -> tuple[Outcome, _Surroundings]:
     """What would happen if nobody noticed those before it, and the surroundings."""
     first, second, cell = acting.first, acting.second, acting.cell
-    mobs = jnp.where(_is_mob(acting), cell, _NOWHERE)
+    mobs = jnp.where(_is_mob(acting), cell, NOWHERE)
     later = _order(cell.size).T
     fixed = _Surroundings(
         first_later=_any(_same(cell, first) & later) | (first == player),
@@ -219,7 +174,7 @@ def _act(acting: Acting, fixed: _Surroundings, guess: Outcome, rules: Rules) -> 
     """One round: each object acts on what `guess` says of those before it."""
     first, second, cell = acting.first, acting.second, acting.cell
     earlier = _order(cell.size)
-    mobs = jnp.where(_is_mob(acting), guess.cell, _NOWHERE)
+    mobs = jnp.where(_is_mob(acting), guess.cell, NOWHERE)
     before = _Before(
         first_taken=_any((_same(guess.cell, first) | _same(guess.born, first)) & earlier),
         second_taken=_any((_same(guess.cell, second) | _same(guess.born, second)) & earlier),
@@ -261,10 +216,10 @@ def _decide(acting: Acting, fixed: _Surroundings, before: _Before, rules: Rules)
     cell = jnp.where(moved_first, acting.first, acting.cell)
     cell = jnp.where(moved_second, acting.second, cell)
     outcome = Outcome(
-        cell=jnp.where(removed, _NOWHERE, cell),
-        born=jnp.where(shoots, acting.second, _NOWHERE),
-        struck=jnp.where(hits, acting.first, _NOWHERE),
-        broken=jnp.where(breaks, acting.first, _NOWHERE),
+        cell=jnp.where(removed, NOWHERE, cell),
+        born=jnp.where(shoots, acting.second, NOWHERE),
+        struck=jnp.where(hits, acting.first, NOWHERE),
+        broken=jnp.where(breaks, acting.first, NOWHERE),
     )
     return Deed(outcome, health, able, removed, moved_first, moved_second)
 
@@ -288,7 +243,8 @@ def _changed(
     reload = jnp.where(shoots, rule.skeleton_reload, jnp.maximum(counter - jnp.int16(1), 0))
     counter = jnp.where(close, cooldown, counter)
     counter = jnp.where(acting.skeleton & acting.acts, reload, counter)
-    counter = counter + (acting.plant & acting.acts).astype(jnp.int16)
+    grown = jnp.minimum(counter, jnp.int16(2**15 - 2)) + jnp.int16(1)
+    counter = jnp.where(acting.plant & acting.acts, grown, counter)
 
     struck, cell = deed.outcome.struck, deed.outcome.cell
     shot = _count(_same(struck, cell) & _order(cell.size).T & (cell >= 0)[None, :])
@@ -298,7 +254,7 @@ def _changed(
     after = jax.tree.map(lambda field: jnp.where(deed.removed, jnp.zeros_like(field), field), after)
 
     bite = jnp.where(player.sleeping, rule.zombie_damage_asleep, rule.zombie_damage)
-    here = _code(player.x, player.y, state.area)
+    here = cell_code(player.x, player.y, state.area)
     loss = jnp.sum(jnp.where(bites, bite, jnp.int16(0)), dtype=jnp.int16)
     return after, loss + jnp.sum(struck == here, dtype=jnp.int16) * rule.arrow_damage
 
@@ -328,104 +284,6 @@ def _any(pairs: jax.Array) -> jax.Array:
 def _count(pairs: jax.Array) -> jax.Array:
     """For how many rows it holds: int16 [K]."""
     return jnp.sum(pairs, axis=0, dtype=jnp.int16)
-
-
-def _code(x: jax.Array, y: jax.Array, area: tuple[int, int]) -> jax.Array:
-    """A number for each cell, those around the map included, of the dtype that holds them all.
-
-    Numbers of neighbours differ by 1 or by `_stride`. Narrow numbers are compared faster.
-    """
-    dtype = jnp.int16 if (area[0] + 2) * _stride(area) < 2**15 else jnp.int32
-    return (x.astype(dtype) + 1) * _stride(area) + (y.astype(dtype) + 1)
-
-
-def _stride(area: tuple[int, int]) -> int:
-    return area[1] + 3
-
-
-def intend(
-    objects: Objects, acts: jax.Array, draws: ObjectDraws, state: WorldState, rules: Rules
-) -> Acting:
-    """What the gathered objects, [K], would do if nothing were in their way.
-
-    Args:
-        objects: K slots.
-        acts: bool [K], whether each acts in this step.
-        draws: their draws, [K].
-        state: the world.
-        rules: the rules.
-    """
-    rule, player = rules.creatures, state.player
-    cow, zombie, skeleton, arrow, plant = (
-        objects.kind == number for number in range(1, len(c.KINDS))
-    )
-    dx, dy = player.x - objects.x, player.y - objects.y
-    distance = jnp.abs(dx) + jnp.abs(dy)
-    random_x, random_y = offsets(draws.direction)
-    flight_x, flight_y = offsets(objects.facing)
-
-    chases = zombie & (distance <= rule.zombie_chase_distance)
-    chases &= draws.act < rule.zombie_chase_probability
-    chase_x, chase_y = _toward(dx, dy, draws.axis < rule.zombie_long_axis_probability)
-    retreat_x, retreat_y = _toward(dx, dy, draws.retreat < rule.skeleton_long_axis_probability)
-    step_x, step_y = jnp.where(chases, chase_x, random_x), jnp.where(chases, chase_y, random_y)
-    step_x, step_y = (
-        jnp.where(skeleton, -retreat_x, step_x),
-        jnp.where(skeleton, -retreat_y, step_y),
-    )
-    step_x, step_y = jnp.where(arrow, flight_x, step_x), jnp.where(arrow, flight_y, step_y)
-    wants_first = (cow & (draws.act < rule.cow_move_probability)) | zombie | arrow
-    wants_first |= skeleton & (distance <= rule.skeleton_retreat_distance)
-
-    aims = (distance <= rule.skeleton_shoot_distance) & (
-        draws.act < rule.skeleton_shoot_probability
-    )
-    follows = (distance <= rule.skeleton_chase_distance) & (
-        draws.chase < rule.skeleton_chase_probability
-    )
-    wanders = draws.wander < rule.skeleton_move_probability
-    aim_x, aim_y = _toward(dx, dy, jnp.ones_like(aims))
-    follow_x, follow_y = _toward(dx, dy, draws.axis < rule.skeleton_long_axis_probability)
-    turn_x = jnp.where(aims, aim_x, jnp.where(follows, follow_x, random_x))
-    turn_y = jnp.where(aims, aim_y, jnp.where(follows, follow_y, random_y))
-    across, down = jnp.where(aim_x > 0, c.RIGHT, c.LEFT), jnp.where(aim_y > 0, c.DOWN, c.UP)
-    aim = jnp.where(aim_x != 0, across, down).astype(jnp.uint8)
-    loaded = objects.counter <= 1  # one is taken off before it shoots
-
-    first_x, first_y = objects.x + step_x, objects.y + step_y
-    second_x, second_y = objects.x + turn_x, objects.y + turn_y
-    present, cell = objects.kind != 0, _code(objects.x, objects.y, state.area)
-    return Acting(
-        objects=objects,
-        acts=acts,
-        cow=cow,
-        zombie=zombie,
-        skeleton=skeleton,
-        arrow=arrow,
-        plant=plant,
-        cell=jnp.where(present, cell, _NOWHERE),
-        stride=jnp.full_like(cell, _stride(state.area)),
-        first=_code(first_x, first_y, state.area),
-        first_x=first_x,
-        first_y=first_y,
-        first_material=material_at(state.materials, first_x, first_y),
-        wants_first=wants_first,
-        second=_code(second_x, second_y, state.area),
-        second_x=second_x,
-        second_y=second_y,
-        second_material=material_at(state.materials, second_x, second_y),
-        shoots=aims & loaded & (distance > 0),
-        moves_second=~aims & (follows | wanders),
-        shot_facing=aim,
-    )
-
-
-def _toward(dx: jax.Array, dy: jax.Array, long_axis: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The step along the longer axis of an offset, or along the other one, int16 each."""
-    wide = jnp.abs(dx) > jnp.abs(dy)
-    horizontal = jnp.where(long_axis, wide, ~wide)
-    zero = jnp.int16(0)
-    return jnp.where(horizontal, jnp.sign(dx), zero), jnp.where(horizontal, zero, jnp.sign(dy))
 
 
 def update_objects(

@@ -27,7 +27,7 @@ from jaxrl.envs.crafter_oo.draws import KeyDraws, draw_world
 from jaxrl.envs.crafter_oo.rules import Rules, crafter
 from jaxrl.envs.crafter_oo.rules import preset as rules_of
 from jaxrl.envs.crafter_oo.score import PUBLISHED, score
-from jaxrl.envs.crafter_oo.state import WorldState
+from jaxrl.envs.crafter_oo.state import LARGEST_SIDE, WorldState
 from jaxrl.envs.crafter_oo.tasks import EVERYTHING, make_task
 from jaxrl.envs.crafter_oo.transition import CAPACITY, NEAR, transition
 from jaxrl.envs.crafter_oo.worldgen import generate
@@ -60,8 +60,8 @@ class CrafterOO(Environment, abc.ABC):
         task: str = EVERYTHING,
         preset: str = "crafter",
         area: tuple[int, int] = (64, 64),
-        capacity: int = CAPACITY,
-        near: int = NEAR,
+        capacity: int | None = None,
+        near: int | None = None,
     ):
         """A world of `area` cells.
 
@@ -70,15 +70,15 @@ class CrafterOO(Environment, abc.ABC):
                 `goals`.
             preset: the default rules, one of `rules.PRESETS`.
             area: (W, H), at least 9 each.
-            capacity: number of object slots.
-            near: how many objects can be near enough to the player to matter.
+            capacity: number of object slots; by default 192 for 64 x 64 cells and in proportion.
+            near: how many objects can be near enough to the player to matter; 48 by default.
 
         Raises:
             ValueError: unknown rules or task, an area too small or too large, capacities that are
                 too small for it.
         """
         super().__init__()
-        self.task = make_task(task)
+        self.task, self.task_name = make_task(task), task
         self._default_rules = rules_of(preset)
         self.area = _checked_area(area)
         self.capacity, self.near = _checked_capacity(self.area, capacity, near)
@@ -132,12 +132,18 @@ class CrafterOO(Environment, abc.ABC):
         return {name: unlocked[i] for i, name in enumerate(c.ACHIEVEMENTS)}
 
     def episode_summary(self, means: Mapping[str, float]) -> dict[str, float]:
-        """The score of episodes whose mean `episode_metrics` are `means`, see `score.score`."""
+        """The score of episodes whose mean `episode_metrics` are `means`, see `score.score`.
+
+        Of Crafter's own task only: others end before much can be achieved.
+        """
+        if self.task_name != EVERYTHING:
+            return {}
         return {"score": float(score([means[name] for name in c.ACHIEVEMENTS]))}
 
-    @staticmethod
-    def episode_references() -> dict[str, dict[str, float]]:
+    def episode_references(self) -> dict[str, dict[str, float]]:
         """What is published, of all episodes of a training of 1e6 steps; see `score.PUBLISHED`."""
+        if self.task_name != EVERYTHING:
+            return {}
         return {
             name: {**(known.success or {}), "score": known.score}
             for name, known in PUBLISHED.items()
@@ -207,8 +213,8 @@ class Pixels(CrafterOO):
         task: str = EVERYTHING,
         preset: str = "crafter",
         area: tuple[int, int] = (64, 64),
-        capacity: int = CAPACITY,
-        near: int = NEAR,
+        capacity: int | None = None,
+        near: int | None = None,
     ):
         """A world and how it looks.
 
@@ -242,14 +248,25 @@ def _checked_area(area: Any) -> tuple[int, int]:
     if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
         raise ValueError(f"area must be two whole numbers (width, height), got {area!r}")
     # Positions are int16, and so are the numbers of chunks times the kinds of creatures.
-    if not all(_SMALLEST <= side <= 1024 for side in sides):
-        raise ValueError(f"area: each side must be in {_SMALLEST}..1024 cells, got {area!r}")
+    if not all(_SMALLEST <= side <= LARGEST_SIDE for side in sides):
+        limits = f"{_SMALLEST}..{LARGEST_SIDE}"
+        raise ValueError(f"area: each side must be in {limits} cells, got {area!r}")
     return sides[0], sides[1]
 
 
-def _checked_capacity(area: tuple[int, int], capacity: int, near: int) -> tuple[int, int]:
+def _checked_capacity(
+    area: tuple[int, int], capacity: int | None, near: int | None
+) -> tuple[int, int]:
+    cells = area[0] * area[1]
+    if capacity is None:  # as many for each cell as on a map of 64 x 64, and some on a small one
+        capacity = max(NEAR, -(-CAPACITY * cells // 64**2))
+    if near is None:
+        near = min(NEAR, capacity)
+    for name, value in (("capacity", capacity), ("near", near)):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"{name} must be a whole number, got {value!r}")
     # Every chunk may hold three zombies, a skeleton and two cows.
-    needed = min(CAPACITY, area[0] * area[1] // 24)
+    needed = cells // 24
     if capacity < needed:
         raise ValueError(
             f"capacity must be at least {needed} for an area of {area[0]} x {area[1]} cells,"

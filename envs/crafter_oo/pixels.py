@@ -72,6 +72,8 @@ def make_tiles(textures: str = "own", size: int = 64) -> Tiles:
         ValueError: unknown textures, or the size is too small.
     """
     smallest = VIEW[0] * t.SMALLEST_UNIT
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise ValueError(f"size must be a whole number of pixels, got {size!r}")
     if size < smallest:
         raise ValueError(f"a picture has at least {smallest} pixels a side, got size={size}")
     loaded = t.load(textures, size // VIEW[0])

@@ -139,9 +139,9 @@ class Creatures(struct.PyTreeNode):
     walkable: jax.Array = _where("grass", "path", "sand")
     arrow_walkable: jax.Array = _where("grass", "path", "sand", "water", "lava")
     player_walkable: jax.Array = _where("grass", "path", "sand", "lava")
-    cow_health: jax.Array = _one(np.int16, 3)
+    cow_health: jax.Array = _one(np.int8, 3)
     cow_move_probability: jax.Array = _one(np.float32, 0.5)
-    zombie_health: jax.Array = _one(np.int16, 5)
+    zombie_health: jax.Array = _one(np.int8, 5)
     zombie_chase_distance: jax.Array = _one(np.int16, 8)
     zombie_chase_probability: jax.Array = _one(np.float32, 0.9)
     zombie_long_axis_probability: jax.Array = _one(np.float32, 0.8)
@@ -149,7 +149,7 @@ class Creatures(struct.PyTreeNode):
     zombie_damage: jax.Array = _one(np.int16, 2)
     zombie_damage_asleep: jax.Array = _one(np.int16, 7)
     zombie_cooldown: jax.Array = _one(np.int16, 5)
-    skeleton_health: jax.Array = _one(np.int16, 3)
+    skeleton_health: jax.Array = _one(np.int8, 3)
     skeleton_retreat_distance: jax.Array = _one(np.int16, 3)
     skeleton_long_axis_probability: jax.Array = _one(np.float32, 0.6)
     skeleton_shoot_distance: jax.Array = _one(np.int16, 5)
@@ -311,7 +311,7 @@ PRESETS: dict[str, Callable[[], Rules]] = {"crafter": crafter, "fixed": fixed}
 
 def preset(name: str) -> Rules:
     """The rules of that name; `ValueError`, naming the presets, for an unknown one."""
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"unknown rules {name!r}; known are {', '.join(PRESETS)}")
     return PRESETS[name]()
 

@@ -43,7 +43,14 @@ from jaxrl.envs.crafter_oo.record_fields import (
     parse,
 )
 from jaxrl.envs.crafter_oo.rules import Rules, crafter
-from jaxrl.envs.crafter_oo.state import Objects, Player, WorldState, chunk_grid, empty_objects
+from jaxrl.envs.crafter_oo.state import (
+    LARGEST_SIDE,
+    Objects,
+    Player,
+    WorldState,
+    chunk_grid,
+    empty_objects,
+)
 
 SCHEMA = "jaxrl.crafter_oo.world_state"
 VERSION = 1
@@ -67,7 +74,6 @@ COUNTERS = {"zombie": "cooldown", "skeleton": "reload", "plant": "grown"}
 COUNTED = ("hunger", "thirst", "fatigue", "recover")  # the player's float32 counters
 
 _BYTE, _SHORT, _INT = 2**7 - 1, 2**15 - 1, 2**31 - 1
-_MAX_SIDE = 2**12
 _TOP = (
     *("schema", "version", "area", "time", "daylight", "legend", "materials", "player"),
     *("capacity", "overflow", "next_id", "objects", "chunks"),
@@ -246,12 +252,12 @@ def _state(record: Any, ripe_after: int) -> WorldState:
         raise ValueError(f"version is {record.get('version')!r}, this code reads {VERSION}")
     top = fields(record, "the state", _TOP)
     width, height = (
-        integer(side, f"area[{axis}]", 1, _MAX_SIDE)
+        integer(side, f"area[{axis}]", 1, LARGEST_SIDE)
         for axis, side in enumerate(items_of(top["area"], "area", 2))
     )
     state: Any = _blank((width, height), integer(top["capacity"], "capacity", 1, _SHORT))
     state = state.replace(
-        time=np.int32(integer(top["time"], "time", 0, _INT)),
+        time=np.int32(integer(top["time"], "time", 0, _INT - 1)),
         materials=_materials(top, width, height),
         player=_player(top["player"], (width, height)),
         next_id=np.int32(integer(top["next_id"], "next_id", c.PLAYER_ID + 1, _INT)),

@@ -19,6 +19,8 @@ from flax import struct
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.daylight import daylight
 
+LARGEST_SIDE = 768  # cells along a side of a map: numbers of objects and of chunks are int16
+
 
 class Named(Mapping):
     """A view of an array's last axis by name: `inventory["wood"]`."""

@@ -40,7 +40,7 @@ def make_task(name: str) -> Task:
         return Task(reward, is_dead)
     if name == GOAL:
         raise ValueError("task 'goal' is jaxrl.make's, or goals.GoalConditioned(env) in Python")
-    if name not in c.ACHIEVEMENTS:
+    if not isinstance(name, str) or name not in c.ACHIEVEMENTS:
         known = ", ".join((EVERYTHING, GOAL, *c.ACHIEVEMENTS))
         raise ValueError(f"unknown task {name!r}; known are {known}")
     return one_achievement(jnp.int32(c.achievement(name)))

@@ -207,7 +207,7 @@ def _place(kinds: jax.Array, capacity: int, rules: Rules) -> tuple[Objects, jax.
     there = kind > 0
     rule = rules.creatures
     health = jnp.stack(
-        [jnp.int16(0), rule.cow_health, rule.zombie_health, rule.skeleton_health]
+        [jnp.int8(0), rule.cow_health, rule.zombie_health, rule.skeleton_health]
     ).astype(jnp.int8)
     number = jnp.arange(capacity, dtype=jnp.int32) + c.PLAYER_ID + 1
     objects = empty_objects(capacity).replace(

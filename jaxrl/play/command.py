@@ -7,6 +7,7 @@ from typing import Any
 
 import tyro
 
+from jaxrl import registry
 from jaxrl.config import parse_overrides
 from jaxrl.options import CACHE, ENV_OVERRIDES, Flag, UsageError, option, parse
 from jaxrl.play import terminal, web
@@ -91,4 +92,10 @@ def _what(asked: Any, past: Record | None) -> tuple[str, dict[str, Any], int]:
         return asked.env, dict(parse_overrides(asked.env_overrides)), asked.seed or 0
     if asked.env and asked.env != past.env:
         raise PlayError(f"{asked.replay} is a game of {past.env}, not of {asked.env}")
+    # "module:attribute" imports and calls whatever it names, which a file must not choose.
+    if not asked.env and past.env not in registry.environments():
+        raise PlayError(
+            f"{asked.replay} is a game of {past.env!r}, which is not one of ours: name it as ENV if"
+            " its code may run"
+        )
     return past.env, dict(past.env_overrides), past.seed

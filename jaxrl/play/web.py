@@ -8,6 +8,7 @@ open in the same browser can neither read nor play.
 import base64
 import io
 import json
+import os
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -36,8 +37,8 @@ class Server(ThreadingHTTPServer):
     """Serves one game; `serve_forever` plays until it is shut down."""
 
     daemon_threads = True
-    # Otherwise a second server on the same port would start, and be asked nothing.
-    allow_reuse_address = False
+    # Where it only means that a port just left can be taken again; on Windows two could share it.
+    allow_reuse_address = os.name != "nt"
 
     def __init__(self, game: Game, port: int):
         """Takes a port of this machine; 0 is any that is free.
@@ -146,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _from_here(self) -> bool:
         """Refuses names of other machines: a name may be made to point here by its owner."""
-        name = self.headers.get("Host", "").rpartition(":")[0]
+        name = self.headers.get("Host", "").partition(":")[0]
         origin = self.headers.get("Origin")
         known = name in (HOST, "localhost")
         if known and origin in (None, f"http://{self.headers['Host']}"):

@@ -101,3 +101,12 @@ def test_the_terminal_plays_with_the_seed(capsys, monkeypatch):
         assert run(capsys, CARTPOLE, "--seed", seed)[0] == 0
     one, other, again = (float(game.state.theta) for game in played)
     assert one == again != other
+
+
+def test_a_replay_cannot_choose_the_code_that_runs(capsys, tmp_path):
+    past, proof = tmp_path / "past.jsonl", tmp_path / "proof"
+    overrides = {"cmd": f"touch {proof}"}
+    Recorder(past, "subprocess:getoutput", overrides, 0, overwrite=False).close()
+    code, _, err = run(capsys, "--web", "--port", "0", "--replay", str(past))
+    assert code == 1 and "'subprocess:getoutput', which is not one of ours" in err
+    assert not proof.exists()

@@ -120,6 +120,9 @@ def test_strangers_are_refused(server):
     assert ask(server, "key", {"key": "1"}, Host=f"evil.example:{port}")[0] == 403
     assert ask(server, "key", {"key": "1"}, Origin="http://evil.example")[0] == 403
     assert ask(server, "state", Host=f"localhost:{port}")[0] == 200
+    # A browser leaves the port out where it is 80.
+    assert ask(server, "state", Host="127.0.0.1")[0] == 200
+    assert ask(server, "state", Host="evil.example")[0] == 403
     assert ask(server, "state", Origin=f"http://127.0.0.1:{port}")[0] == 200
     assert state(server)["step"] == before
 

@@ -125,8 +125,8 @@ def factory(name: str) -> Factory:
         )
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot import the model {name!r}: {error}") from None
+    except Exception as error:  # somebody's module may raise anything
+        raise ValueError(f"cannot import the model {name!r}: {error}") from error
     if not callable(found):
         raise ValueError(f"{name!r} must be a function (rules, key) -> model")
     return found

@@ -136,18 +136,23 @@ def _program() -> Any:
 
 
 def play(
-    state: WorldState, action: str = "noop", preset: str = "crafter", **drawn: Any
+    state: WorldState, action: str | int = "noop", preset: str = "crafter", **drawn: Any
 ) -> WorldState:
     """The state after an action, of a world of the default area and capacity."""
     return paid_play(state, action, preset, **drawn)[0]
 
 
 def paid_play(
-    state: WorldState, action: str = "noop", preset: str = "crafter", **drawn: Any
+    state: WorldState, action: str | int = "noop", preset: str = "crafter", **drawn: Any
 ) -> tuple[WorldState, float]:
-    """The state after an action, and the reward."""
+    """The state after an action, a name or a number, and the reward."""
     rules = rule_sets.preset(preset)
-    after, paid = _program()(draws(**drawn), state, jnp.int32(c.action(action)), rules)
+    after, paid = _program()(
+        draws(**drawn),
+        state,
+        jnp.int32(action if isinstance(action, int) else c.action(action)),
+        rules,
+    )
     return jax.device_get(after), float(paid)
 
 

@@ -32,15 +32,31 @@ def batch(*states):
 
 
 @pytest.mark.parametrize(
+    ("area", "capacity", "near"),
+    [((64, 64), 192, 48), ((128, 128), 768, 48), ((9, 9), 48, 48), ((768, 768), 27_648, 48)],
+)
+def test_capacity_grows_with_the_area(area, capacity, near):
+    env = jaxrl.make(ID, area=area)[0]
+    assert (env.capacity, env.near) == (capacity, near)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"area": (8, 64)}, r"area: each side must be in 9\.\.1024 cells, got \(8, 64\)"),
-        ({"area": (64, 1025)}, r"area: each side must be in 9\.\.1024"),
+        ({"area": (8, 64)}, r"area: each side must be in 9\.\.768 cells, got \(8, 64\)"),
+        ({"area": (64, 769)}, r"area: each side must be in 9\.\.768"),
         ({"area": (64.0, 64)}, "area must be two whole numbers"),
         ({"area": (64,)}, "area must be two whole numbers"),
         ({"area": 64}, "area must be two whole numbers"),
         ({"capacity": 169}, "capacity must be at least 170 for an area of 64 x 64"),
         ({"area": (24, 24), "capacity": 23}, "capacity must be at least 24 for an area of 24 x 24"),
+        ({"area": (128, 128), "capacity": 192}, "capacity must be at least 682 for an area of 128"),
+        ({"capacity": 192.5}, "capacity must be a whole number, got 192.5"),
+        ({"capacity": "192"}, "capacity must be a whole number, got '192'"),
+        ({"near": True}, "near must be a whole number, got True"),
+        ({"preset": ["crafter"]}, "unknown rules"),
+        ({"task": ["wake_up"]}, "unknown task"),
+        ({"rules.creatures.zombie_health": 200}, "zombie_health is int8, which cannot hold 200"),
         ({"capacity": 32_001}, "capacity must be at most 32000"),
         ({"near": 0}, r"near must be in 1\.\.capacity = 192, got 0"),
         ({"near": 193}, r"near must be in 1\.\.capacity"),

@@ -489,3 +489,12 @@ def test_a_step_is_a_function_of_its_arguments():
     jax.tree.map(np.testing.assert_array_equal, play(state), play(state))
     jax.tree.map(np.testing.assert_array_equal, state, before)
     assert all(isinstance(leaf, jnp.ndarray) for leaf in jax.tree.leaves(state))
+
+
+@pytest.mark.parametrize("number", [len(c.ACTIONS), 100, 255])
+def test_numbers_beyond_the_actions_do_nothing(number):
+    rich = dict.fromkeys(("wood", "stone", "coal", "iron"), 5)
+    start = world(materials={AHEAD: "table", (X + 1, Y): "furnace"}, items=rich)
+    nothing, something = play(start, "noop"), play(start, number)
+    assert inventory(nothing) == inventory(something) and done(something) == {}
+    assert inventory(play(start, "make_iron_sword"))["iron_sword"] == 1
