@@ -260,11 +260,10 @@ def _checked_capacity(
     cells = area[0] * area[1]
     if capacity is None:  # as many for each cell as on a map of 64 x 64, and some on a small one
         capacity = max(NEAR, -(-CAPACITY * cells // 64**2))
-    if near is None:
-        near = min(NEAR, capacity)
-    for name, value in (("capacity", capacity), ("near", near)):
+    for name, value in (("capacity", capacity), ("near", NEAR if near is None else near)):
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValueError(f"{name} must be a whole number, got {value!r}")
+    near = min(NEAR, capacity) if near is None else near
     # Every chunk may hold three zombies, a skeleton and two cows.
     needed = cells // 24
     if capacity < needed:

@@ -161,7 +161,7 @@ WRONG = {
     "area": (_set(["area"], [14]), r"area must have 2 entries, got 1"),
     "area type": (_set(["area"], "14x3"), r"area must be a list, got '14x3'"),
     "area size": (_set(["area", 0], 0), r"area\[0\] must be in 1\.\.768, got 0"),
-    "time": (_set(["time"], -1), r"time must be in 0\.\.2147483647, got -1"),
+    "time": (_set(["time"], -1), r"time must be in 0\.\.2147483646, got -1"),
     "time bool": (_set(["time"], True), r"time must be an integer, got True"),
     "time float": (_set(["time"], 200.0), r"time must be an integer, got 200.0"),
     "daylight": (_set(["daylight"], 0.9), r"daylight is 0.9, but the rest"),
