@@ -146,7 +146,9 @@ class _Walk:
             materials[self.seen.front_cell] = self._pick(f.of_front(self.seen), options, label)
         rest = [] if wanted is None else np.argwhere(materials != wanted).tolist()
         if self._pick(f.alone("other_cell"), (False, True), bool(rest)):
-            cells = [divmod(i, materials.shape[1]) for i in range(materials.size)]
+            # Not the one in front, which had its turn: each state is to come about in one way.
+            everywhere = (divmod(i, materials.shape[1]) for i in range(materials.size))
+            cells = [cell for cell in everywhere if cell != self.seen.front_cell]
             cell = self._pick(f.alone(), cells, tuple(rest[0]) if rest else None)
             others = [m for m in range(1, len(c.MATERIALS)) if m != materials[cell]]
             label = None if wanted is None else int(wanted[cell])
@@ -201,7 +203,8 @@ class _Walk:
         if self._pick(f.alone("new_in_front", kind), places, goal and cell == front):
             cell = front
         else:
-            free = [tuple(place) for place in np.argwhere(~self.taken).tolist()]
+            everywhere = (tuple(place) for place in np.argwhere(~self.taken).tolist())
+            free = [place for place in everywhere if place != front]
             cell = self._pick(f.alone(), free, cell)
         health = self._pick(f.alone("new_health", kind), _AMOUNTS, goal and goal["health"])
         directions = range(4) if c.KINDS[kind] == "arrow" else (0,)
