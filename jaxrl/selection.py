@@ -5,9 +5,14 @@ XLA computes prefix sums, sorts and scatters of small arrays slowly on a CPU. Pa
 entry is found by halving the word that holds it: elementwise work that vectorises.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import chex
 import jax
 import jax.numpy as jnp
+
+Carry = TypeVar("Carry")
 
 _WORD = 32
 # Up to here choosing among the words one by one is faster than a gather.
@@ -30,6 +35,28 @@ def first_true(mask: jax.Array, size: int) -> jax.Array:
 def nth_true(mask: jax.Array, number: jax.Array) -> jax.Array:
     """The index of true entry `number`, counted from 0, of `mask` bool [N]; N if there is none."""
     return _select(mask, jnp.reshape(number, (1,)).astype(jnp.int32))[0]
+
+
+def for_each_true(mask: jax.Array, fn: Callable[[Carry, jax.Array], Carry], carry: Carry) -> Carry:
+    """`carry = fn(carry, index)` for each true entry of `mask`, in order.
+
+    A loop of as many turns as there are true entries (in the row that has most, under `vmap`), so
+    for what is rare; what is carried is copied in every turn.
+
+    Args:
+        mask: bool [N].
+        fn: (carry, int32 []) -> carry.
+        carry: a pytree.
+    """
+    chex.assert_rank(mask, 1)
+    numbers = jnp.arange(mask.size, dtype=jnp.int32)
+
+    def body(state: tuple[Carry, jax.Array]) -> tuple[Carry, jax.Array]:
+        carry, pending = state
+        index = jnp.argmax(pending).astype(jnp.int32)
+        return fn(carry, index), pending & (numbers != index)
+
+    return jax.lax.while_loop(lambda state: jnp.any(state[1]), body, (carry, mask))[0]
 
 
 def _select(mask: jax.Array, rank: jax.Array) -> jax.Array:

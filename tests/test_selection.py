@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.selection import first_true, nth_true
+from jaxrl.selection import first_true, for_each_true, nth_true
 
 
 def masks_of(num):
@@ -44,3 +44,22 @@ def test_more_may_be_asked_for_than_there_are():
 def test_a_mask_has_one_axis():
     with pytest.raises(AssertionError):
         first_true(jnp.zeros((2, 3), bool), 1)
+
+
+def test_each_true_entry_has_its_turn_in_order():
+    rng = np.random.default_rng(4)
+    masks = rng.random((6, 17)) < np.asarray([[0.0], [0.1], [0.3], [0.5], [0.9], [1.0]])
+
+    def digits(mask):
+        def append(carry, index):
+            seen, count = carry
+            return seen.at[count].set(index), count + jnp.int32(1)
+
+        start = (jnp.full(17, -1, jnp.int32), jnp.int32(0))
+        return for_each_true(mask, append, start)
+
+    seen, count = jax.jit(jax.vmap(digits))(jnp.asarray(masks))
+    for mask, order, total in zip(masks, np.asarray(seen), np.asarray(count), strict=True):
+        assert total == mask.sum()
+        np.testing.assert_array_equal(order[:total], np.flatnonzero(mask))
+        assert (order[total:] == -1).all()

@@ -26,7 +26,7 @@ from jaxrl.envs.crafter_oo.state import (
     open_chunks,
 )
 from jaxrl.rows import apply_where
-from jaxrl.selection import first_true
+from jaxrl.selection import first_true, for_each_true
 from jaxrl.staging import stage
 
 _FEW = 24  # more objects than this are near the player in few worlds only
@@ -342,18 +342,11 @@ def _nearby(near: int) -> Callable[[WorldState, jax.Array, Rules], tuple[Any, ..
 def _break(state: WorldState, acting: Acting, broken: jax.Array) -> WorldState:
     """Cells whose table or furnace an arrow destroyed become path; a loop, for it is rare."""
 
-    def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        materials, broken = carry
-        index = jnp.argmax(broken)
-        x = jnp.where(broken[index], acting.first_x[index], jnp.int16(materials.shape[0]))
-        path = jnp.uint8(c.material("path"))
-        materials = materials.at[x, acting.first_y[index]].set(path, mode="drop")
-        return materials, broken & (jnp.arange(broken.size) != index)
+    def destroy(materials: jax.Array, index: jax.Array) -> jax.Array:
+        x, y = acting.first_x[index], acting.first_y[index]
+        return materials.at[x, y].set(jnp.uint8(c.material("path")))
 
-    materials, _ = jax.lax.while_loop(
-        lambda carry: jnp.any(carry[1]), body, (state.materials, broken)
-    )
-    return state.replace(materials=materials)
+    return state.replace(materials=for_each_true(broken, destroy, state.materials))
 
 
 def _enter_chunks(state: WorldState, acting: Acting, deed: Deed) -> WorldState:
@@ -368,15 +361,9 @@ def _enter_chunks(state: WorldState, acting: Acting, deed: Deed) -> WorldState:
 def _shoot(state: WorldState, acting: Acting, shoots: jax.Array) -> WorldState:
     """Adds the arrows that were shot, in the order of who shot them; a loop, for it is rare."""
 
-    def body(carry: tuple[Population, jax.Array]) -> tuple[Population, jax.Array]:
-        population, shot = carry
-        index = jnp.argmax(shot)
+    def shoot(population: Population, index: jax.Array) -> Population:
         x, y = acting.second_x[index], acting.second_y[index]
         arrow = new_object(c.kind("arrow"), x, y, jnp.int8(0), acting.shot_facing[index])
-        population = population.add(jnp.any(shot), arrow)
-        return population, shot & (jnp.arange(shot.size) != index)
+        return population.add(jnp.asarray(True), arrow)
 
-    population, _ = jax.lax.while_loop(
-        lambda carry: jnp.any(carry[1]), body, (Population.of(state), shoots)
-    )
-    return population.put(state)
+    return for_each_true(shoots, shoot, Population.of(state)).put(state)

@@ -18,6 +18,7 @@ from flax import struct
 
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.daylight import daylight
+from jaxrl.selection import for_each_true
 
 LARGEST_SIDE = 768  # cells along a side of a map: numbers of objects and of chunks are int16
 
@@ -332,13 +333,9 @@ def open_chunks(chunk_order: jax.Array, entered: jax.Array) -> jax.Array:
     chunks = jnp.arange(flat.size, dtype=jnp.int16)
     known = flat.at[jnp.maximum(entered, 0)].get(mode="promise_in_bounds") >= 0
 
-    def body(carry: Any) -> Any:
-        flat, pending = carry
-        chunk = entered[jnp.argmax(pending)]
-        number = jnp.sum(flat >= 0, dtype=jnp.int16)
-        flat = jnp.where((chunks == chunk) & jnp.any(pending), number, flat)
-        return flat, pending & (entered != chunk)
+    def enter(flat: jax.Array, index: jax.Array) -> jax.Array:
+        new = (chunks == entered[index]) & (flat < 0)
+        return jnp.where(new, jnp.sum(flat >= 0, dtype=jnp.int16), flat)
 
-    pending = (entered >= 0) & ~known
-    flat, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), body, (flat, pending))
+    flat = for_each_true((entered >= 0) & ~known, enter, flat)
     return jnp.reshape(flat, chunk_order.shape)
