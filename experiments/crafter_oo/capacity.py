@@ -123,7 +123,7 @@ def worlds(num, capacity):
 
 
 def main():
-    """Measures and writes results/capacity.json."""
+    """Measures and writes results/capacity_<slots>.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=24, help="of each policy")
     parser.add_argument("--steps", type=int, default=EPISODE, help="of each episode")
