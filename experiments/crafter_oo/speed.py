@@ -23,6 +23,7 @@ OURS = {
     "symbolic": ["CrafterOO-Symbolic-v1", "--batch", "1024", "--steps", "1000"],
     "pixels": ["CrafterOO-Pixels-v1", "--batch", "512", "--steps", "500"],
 }
+PEERS = ["craftax", "crafter", "craftax-worlds", "craftax-pixels", "craftax-128"]
 # (numerator, denominator, target of their ratio)
 RATIOS = {
     "symbolic / craftax, raw steps": ("symbolic", "craftax", 5),
@@ -38,13 +39,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", type=Path, required=True, help="Python with craftax and crafter")
     parser.add_argument("--rounds", type=int, default=3, help="turns of all measurements")
+    parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
     parser.add_argument("--worlds", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "speed.json")
     args = parser.parse_args()
     if args.worlds:
         print(json.dumps(worlds()))
         return
-    peers = ["craftax", "craftax-128", "craftax-pixels", "craftax-worlds", "crafter"]
+    peers = args.peers
     found: dict[str, list[Any]] = {name: [] for name in (*OURS, "worlds", *peers)}
     for _ in range(args.rounds):
         for name, words in OURS.items():
@@ -60,6 +62,7 @@ def main() -> None:
     ratios = {
         what: {"ratio": medians[over] / medians[under], "target": target}
         for what, (over, under, target) in RATIOS.items()
+        if over in medians and under in medians
     }
     command = "python experiments/crafter_oo/speed.py --peer PEER"
     results = {"ratios": ratios, "medians": medians}
@@ -102,7 +105,13 @@ def _median(rows: list[Any]) -> float:
 
 
 def _json(command: list[str]) -> Any:
-    environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    # The flag that jaxrl sets for itself (see docs of `jaxrl`), so that both sides have it.
+    flags = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
+    environment = {
+        **os.environ,
+        "JAX_ENABLE_COMPILATION_CACHE": "false",
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", flags),
+    }
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
