@@ -64,7 +64,8 @@ def main() -> None:
         for what, (over, under, target) in RATIOS.items()
         if over in medians and under in medians
     }
-    command = "python experiments/crafter_oo/speed.py --peer PEER"
+    chosen = f"--rounds {args.rounds} --peers {' '.join(args.peers)}"
+    command = f"python experiments/crafter_oo/speed.py --peer PEER {chosen}"
     results = {"ratios": ratios, "medians": medians}
     write_record(args.out, command, results, rounds=args.rounds, measurements=found)
 
