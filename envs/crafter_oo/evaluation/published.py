@@ -177,23 +177,25 @@ def _places() -> tuple[Scenario, ...]:
     )
 
 
+_HUNGRY = items(food=3)
+
+
 def _lives() -> tuple[Scenario, ...]:
-    hungry = items(food=3)
     return (
         *_pair(
             "eat_plant",
             "A ripe plant in front feeds.",
             "do",
-            (hungry, thing("plant", FRONT, counter=400)),
+            (_HUNGRY, thing("plant", FRONT, counter=400)),
             "unripe",
             "An unripe plant in front does not.",
-            (hungry, thing("plant", FRONT, counter=100)),
+            (_HUNGRY, thing("plant", FRONT, counter=100)),
         ),
         prepared(
             "eat_cow",
             "The last blow to a cow in front feeds.",
             "do",
-            hungry,
+            _HUNGRY,
             thing("cow", FRONT, health=1),
             published="eat_cow",
         ),
