@@ -28,8 +28,7 @@ from jaxrl.rows import apply_where
 from jaxrl.selection import first_true, nth_true
 from jaxrl.staging import stage
 
-_BALANCED = ("zombie", "skeleton", "cow")
-_NUM = len(_BALANCED)
+_NUM = len(c.BALANCED)
 _BITS = 10  # of a count; no chunk has more cells, no world that many creatures in one
 
 
@@ -79,7 +78,7 @@ class _Event(NamedTuple):
 
     Attributes:
         chunk: int32 [], flat index of the chunk.
-        which: int32 [], index into `_BALANCED`.
+        which: int32 [], index into `c.BALANCED`.
         real: bool [], false where there is no event left.
         pick: float32 [], which cell or creature.
     """
@@ -120,7 +119,7 @@ def _events(state: WorldState, draws: BalanceDraws, rules: Rules) -> tuple[jax.A
 def _creatures(state: WorldState) -> jax.Array:
     """How many of the creatures are in each chunk, int32 [C, 3]."""
     objects = state.objects
-    kinds = [objects.kind == c.kind(name) for name in _BALANCED]
+    kinds = [objects.kind == c.kind(name) for name in c.BALANCED]
     chunk = chunk_of(objects.x, objects.y, state.area)
     none = jnp.zeros(state.chunk_order.size, jnp.int32)
     return _unpack(none.at[chunk].add(_pack(kinds), mode="promise_in_bounds"))
@@ -185,7 +184,7 @@ def _goer(objects: Objects, state: WorldState, event: _Event, rules: Rules) -> j
 
 
 def _kind(event: _Event) -> jax.Array:
-    return jnp.asarray([c.kind(name) for name in _BALANCED], jnp.uint8)[event.which]
+    return jnp.asarray([c.kind(name) for name in c.BALANCED], jnp.uint8)[event.which]
 
 
 def _nth(mask: jax.Array, pick: jax.Array) -> jax.Array:

@@ -48,6 +48,11 @@ MATERIALS = (
 # An object slot holds an index into this; 0 is an empty slot. The player is no slot.
 KINDS = ("none", "cow", "zombie", "skeleton", "arrow", "plant")
 
+# What a kind calls `Objects.counter`.
+COUNTERS = {"zombie": "cooldown", "skeleton": "reload", "plant": "grown"}
+# The creatures whose numbers are kept in balance, in the order in which they are taken.
+BALANCED = ("zombie", "skeleton", "cow")
+
 STATS = ("health", "food", "drink", "energy")
 ITEMS = (
     *STATS,

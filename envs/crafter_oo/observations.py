@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import WorldState
-from jaxrl.envs.crafter_oo.view import ENTITIES, GRID, LocalView, cells, local_view
+from jaxrl.envs.crafter_oo.view import ENTITIES, GRID, LocalView, local_view, standing
 from jaxrl.spaces import Box, Dict, Discrete
 from jaxrl.staging import stage
 
@@ -106,9 +106,7 @@ def structured(state: WorldState, rules: Rules) -> dict[str, Any]:
     player = state.player
     objects = state.objects
     fields = {"kind": objects.kind, "health": objects.health, "counter": objects.counter}
-    x, y = cells(state)
-    here = (objects.x[None, None] == x[..., None]) & (objects.y[None, None] == y[..., None])
-    here &= (objects.kind != 0)[None, None]
+    here = standing(state)
     return {
         "materials": view.materials,
         "entities": view.entities,

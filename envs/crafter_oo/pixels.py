@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo import textures as t
-from jaxrl.envs.crafter_oo.daylight import DAY
+from jaxrl.envs.crafter_oo.daylight import DAY, exact_daylight
 from jaxrl.envs.crafter_oo.rules import Rules
 from jaxrl.envs.crafter_oo.state import WorldState
 from jaxrl.envs.crafter_oo.view import ENTITIES, GRID, VIEW, local_view
@@ -82,7 +82,7 @@ def make_tiles(textures: str = "own", size: int = 64) -> Tiles:
     squares = [items, np.zeros_like(items[:1])]
     light_row, first_steps = _distinct_lights(loaded.cells)
     if 2 * len(first_steps) * loaded.cells.size <= _LARGEST_TABLE:
-        lit = np.stack([_by_day(loaded.cells, _daylight(step)) for step in first_steps])
+        lit = np.stack([_by_day(loaded.cells, exact_daylight(step)) for step in first_steps])
         squares = [lit, _asleep(lit), *squares]
     else:
         light_row = light_row[:0]
@@ -238,7 +238,7 @@ def _scene(
     words = jnp.asarray(tiles.cells).at[cells].get(mode="promise_in_bounds")
     words = words.transpose(0, 2, 1, 3).reshape(noise.shape)
     day = [((words >> shift) & 255).astype(jnp.int32).astype(dtype) for shift in (0, 8, 16)]
-    light = jnp.asarray(_daylight(np.arange(_TABULATED)), dtype)[_tabulated(time)]
+    light = jnp.asarray(exact_daylight(np.arange(_TABULATED)), dtype)[_tabulated(time)]
     mask = 2 * jnp.maximum(0, DARK - light) * jnp.asarray(tiles.vignette, dtype)
     pale = _pale([((1 - mask) * bright + mask * noise).astype(jnp.int32) for bright in day])
     night = [
@@ -267,7 +267,7 @@ def _put(image: jax.Array, scene: jax.Array, tiles: Tiles) -> jax.Array:
 
 
 def _is_dark(time: jax.Array) -> jax.Array:
-    dark = _daylight(np.arange(_TABULATED)) < DARK
+    dark = exact_daylight(np.arange(_TABULATED)) < DARK
     return jnp.asarray(dark)[_tabulated(time)]
 
 
@@ -287,11 +287,6 @@ def _pale(colour: Any) -> list[Any]:
     grey = _grey(colour)
     # A fifth, cut off, without a division; exact below 43690.
     return [((3 * grey + 2 * channel) * 52429) >> 18 for channel in colour]
-
-
-def _daylight(step: Any) -> Any:
-    """Daylight at steps, float64, with the last bits of every day."""
-    return 1 - np.abs(np.cos(np.pi * ((np.asarray(step) / DAY) % 1 + 0.3))) ** 3
 
 
 def _words(cells: np.ndarray) -> np.ndarray:
@@ -317,7 +312,7 @@ def _distinct_lights(cells: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """The lights that differ for these colours: the light of each step, and a step of each."""
     colours = np.unique(cells.reshape(-1, 3), axis=0)
     lights, steps, light_of_step = np.unique(
-        _daylight(np.arange(_TABULATED)), return_index=True, return_inverse=True
+        exact_daylight(np.arange(_TABULATED)), return_index=True, return_inverse=True
     )
     rows = np.zeros(len(lights), np.uint16)
     seen: dict[bytes, int] = {}

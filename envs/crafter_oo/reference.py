@@ -14,8 +14,6 @@ from jaxrl.envs.crafter_oo.state import Objects, Player, WorldState, chunk_grid
 from jaxrl.envs.crafter_oo.transition import CAPACITY
 
 _DIRECTION = {(int(x), int(y)): index for index, (x, y) in enumerate(c.DIRECTIONS)}
-# A kind of object -> its attribute that counts something.
-_COUNTERS = {"zombie": "cooldown", "skeleton": "reload", "plant": "grown"}
 _OBJECT_DTYPES = {
     "id": np.int32,
     "kind": np.uint8,
@@ -123,7 +121,7 @@ def _row(number: int, obj: Any) -> tuple[int, ...]:
     name = type(obj).__name__.lower()
     if name not in c.KINDS:
         raise ValueError(f"object {number} of the world is of the unknown kind {name!r}")
-    counter = getattr(obj, _COUNTERS[name]) if name in _COUNTERS else 0
+    counter = getattr(obj, c.COUNTERS[name]) if name in c.COUNTERS else 0
     facing = _direction(obj.facing) if name == "arrow" else 0
     return number, c.kind(name), obj.pos[0], obj.pos[1], obj.health, counter, facing
 

@@ -69,8 +69,6 @@ LEGEND = {
     "F": "furnace",
 }
 FACINGS = ("left", "right", "up", "down")  # names of `DIRECTIONS`
-# Kind -> what its record calls `Objects.counter`.
-COUNTERS = {"zombie": "cooldown", "skeleton": "reload", "plant": "grown"}
 COUNTED = ("hunger", "thirst", "fatigue", "recover")  # the player's float32 counters
 
 _BYTE, _SHORT, _INT = 2**7 - 1, 2**15 - 1, 2**31 - 1
@@ -208,8 +206,8 @@ def _object_record(objects: Objects, slot: int, ripe_after: int) -> dict[str, An
         "health": int(objects.health[slot]),
     }
     counter, facing = int(objects.counter[slot]), objects.facing[slot]
-    if kind in COUNTERS:
-        record[COUNTERS[kind]] = counter
+    if kind in c.COUNTERS:
+        record[c.COUNTERS[kind]] = counter
     elif counter:
         raise ValueError(f"objects.counter is {counter} in slot {slot}, but a {kind} has none")
     if kind == "arrow":
@@ -393,8 +391,8 @@ def _object_row(value: Any, name: str, area: tuple[int, int], ripe_after: int) -
         "y": y,
         "health": integer(record["health"], f"{name}.health", 0, _BYTE),
     }
-    if kind in COUNTERS:
-        counter = COUNTERS[kind]
+    if kind in c.COUNTERS:
+        counter = c.COUNTERS[kind]
         row["counter"] = integer(record[counter], f"{name}.{counter}", 0, _SHORT)
     if kind == "arrow":
         row["facing"] = choice(record["facing"], f"{name}.facing", FACINGS)

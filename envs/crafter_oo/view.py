@@ -76,11 +76,20 @@ def cells(state: WorldState) -> tuple[jax.Array, jax.Array]:
     return jnp.broadcast_to(xs[:, None], GRID), jnp.broadcast_to(ys[None, :], GRID)
 
 
-def local_view(state: WorldState, rules: Rules) -> LocalView:
-    """The cells around the player and what stands on them."""
+def standing(state: WorldState) -> jax.Array:
+    """Whether each slot's object is on each visible cell: bool [9, 7, N].
+
+    An empty slot counts as at (0, 0), but all its fields are 0, so it adds nothing to a sum.
+    """
     objects = state.objects
     x, y = cells(state)
-    here = (objects.x[None, None] == x[..., None]) & (objects.y[None, None] == y[..., None])
+    return (objects.x[None, None] == x[..., None]) & (objects.y[None, None] == y[..., None])
+
+
+def local_view(state: WorldState, rules: Rules) -> LocalView:
+    """The cells around the player and what stands on them."""
+    x, y = cells(state)
+    here = standing(state)
     looks = entity_of_objects(state, rules)
     entities = jnp.max(jnp.where(here, looks, jnp.uint8(0)), axis=-1)
     centre = jnp.zeros(GRID, jnp.bool_).at[GRID[0] // 2, GRID[1] // 2].set(True)

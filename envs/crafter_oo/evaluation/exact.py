@@ -47,7 +47,6 @@ from jaxrl.envs.crafter_oo.transition import NEAR, transition
 LIMIT = 4096
 _LANES = 128  # outcomes that go through the transition at once
 _ABOVE = np.float32(np.inf)  # on the far side of every threshold, also of probability 1
-_BALANCED = ("zombie", "skeleton", "cow")
 
 
 # These hold NumPy arrays here, and are declared to hold JAX arrays.
@@ -117,7 +116,7 @@ class Transitions:
         tree = self._walk(canonical(state), check_action(action), None)
         merged = _merge(tree, np.zeros(len(tree.probability), np.int64))
         order = np.argsort(-merged.probability, kind="stable")
-        return [(float(merged.probability[i]), _take(merged.results, i)) for i in order]
+        return [(float(merged.probability[i]), _rows(merged.results, i)) for i in order]
 
     def _walk(self, state: HostState, action: int, goal: HostState | None) -> _Tree:
         """All branches to the end; those that lead to `goal` only, if there is one."""
@@ -129,7 +128,7 @@ class Transitions:
         if chance > 0:
             tree = self._grow(tree, _collecting(chance), state, action)
         if goal is not None:
-            tree = _keep(tree, _agrees_on_player(tree.results, goal))
+            tree = _rows(tree, _agrees_on_player(tree.results, goal))
         due = (int(state.time) + 1) % int(self._host.balance.interval) == 0
         for slot in np.flatnonzero(state.objects.kind).tolist():
             level = self._acting(state, slot)
@@ -137,7 +136,7 @@ class Transitions:
                 continue
             tree = self._grow(tree, level, state, action)
             if goal is not None:
-                tree = _keep(tree, _agrees_on_object(tree.results, goal, state, slot, due))
+                tree = _rows(tree, _agrees_on_object(tree.results, goal, state, slot, due))
         return self._balance(tree, state, action, goal) if due and len(tree.probability) else tree
 
     def _ahead(self, state: HostState, action: int) -> np.ndarray:
@@ -172,7 +171,7 @@ class Transitions:
         visited = tree.results.chunk_order.reshape(len(tree.probability), -1) >= 0
         chunks = np.flatnonzero(visited.any(axis=0)).tolist()
         for chunk in chunks:
-            for which, kind in enumerate(_BALANCED):
+            for which, kind in enumerate(c.BALANCED):
                 parts = [
                     self._grow(_only(tree, i), self._coming(tree, i, chunk, which), state, action)
                     for i in range(len(tree.probability))
@@ -181,7 +180,7 @@ class Transitions:
                     return tree
                 tree = _join(parts)
                 if goal is not None:
-                    tree = _keep(tree, _agrees_on_chunk(tree.results, goal, chunk, kind))
+                    tree = _rows(tree, _agrees_on_chunk(tree.results, goal, chunk, kind))
                 self._check(len(tree.probability))
         return tree
 
@@ -192,11 +191,11 @@ class Transitions:
         n * m equal parts it is constant for either, whatever the rules decide on.
         """
         rule = self._host.balance
-        here = _take(tree.results, branch)
+        here = _rows(tree.results, branch)
         left, top = (c.CHUNK * part for part in divmod(chunk, chunk_grid(here.area)[1]))
         region = here.materials[left : left + c.CHUNK, top : top + c.CHUNK]
         num_cells = int(np.sum(region == rule.material[which]))
-        inside = _in_chunk(here, chunk) & (here.objects.kind == c.kind(_BALANCED[which]))
+        inside = _in_chunk(here, chunk) & (here.objects.kind == c.kind(c.BALANCED[which]))
         parts = max(num_cells, 1) * max(int(np.sum(inside)), 1)
         picks = ((np.arange(parts) + 0.5) / parts).astype(np.float32)
         # Below both thresholds, between them, above both.
@@ -267,7 +266,7 @@ def _quiet(state: HostState) -> Any:
     """Draws in which nothing happens that need not, for one branch: leaves [1, ...]."""
     slots = state.objects.capacity
     above = np.full((1, slots), _ABOVE, np.float32)
-    chunks = np.full((1, state.chunk_order.size, len(_BALANCED)), _ABOVE, np.float32)
+    chunks = np.full((1, state.chunk_order.size, len(c.BALANCED)), _ABOVE, np.float32)
     direction = np.zeros((1, slots), np.uint8)
     return _Tape(
         collected=np.full(1, _ABOVE, np.float32),
@@ -323,10 +322,6 @@ def _merge(tree: _Tree, parent: np.ndarray) -> _Tree:
     return _Tree(_rows(tree.draws, kept), sums[kept], _rows(tree.results, kept))
 
 
-def _keep(tree: _Tree, wanted: np.ndarray) -> _Tree:
-    return jax.tree.map(lambda x: x[wanted], tree)
-
-
 def _only(tree: _Tree, branch: int) -> _Tree:
     return _rows(tree, np.asarray([branch]))
 
@@ -335,12 +330,9 @@ def _join(parts: list[_Tree]) -> _Tree:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-def _rows(tree: Any, rows: np.ndarray) -> Any:
+def _rows(tree: Any, rows: np.ndarray | int) -> Any:
+    """The branches, or the branch, that `rows` selects: a mask, indices or one index."""
     return jax.tree.map(lambda x: x[rows], tree)
-
-
-def _take(tree: Any, row: int) -> Any:
-    return jax.tree.map(lambda x: x[row], tree)
 
 
 def _one(state: HostState) -> HostState:
@@ -380,7 +372,7 @@ def _agrees_on_chunk(results: HostState, goal: HostState, chunk: int, kind: str)
     """Whether a chunk's creatures of a kind are those of the goal: bool [B]."""
     wanted = _records(goal, chunk, kind)
     count = len(results.time)
-    return np.asarray([_records(_take(results, i), chunk, kind) == wanted for i in range(count)])
+    return np.asarray([_records(_rows(results, i), chunk, kind) == wanted for i in range(count)])
 
 
 def _records(state: HostState, chunk: int, kind: str) -> set[tuple[int, ...]]:

@@ -18,9 +18,6 @@ from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo.evaluation.canonical import HostState, canonical
 from jaxrl.envs.crafter_oo.state import WorldState
 
-# What a kind calls its counter.
-COUNTERS = {"zombie": "cooldown", "skeleton": "reload", "plant": "grown"}
-
 
 def state_tree(state: WorldState) -> dict[str, Any]:
     """A state as nested dicts and lists of numbers, names and booleans."""
@@ -82,8 +79,8 @@ def _objects(state: HostState) -> dict[str, Any]:
         kind = c.KINDS[objects.kind[slot]]
         record: dict[str, Any] = {"kind": kind}
         record |= {name: int(getattr(objects, name)[slot]) for name in ("x", "y", "health")}
-        if kind in COUNTERS:
-            record[COUNTERS[kind]] = int(objects.counter[slot])
+        if kind in c.COUNTERS:
+            record[c.COUNTERS[kind]] = int(objects.counter[slot])
         if kind == "arrow":
             record["facing"] = int(objects.facing[slot])
         tree[str(int(objects.id[slot]))] = record
