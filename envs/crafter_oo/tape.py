@@ -25,7 +25,8 @@ from jaxrl.envs.crafter_oo.noise import permutation_of
 from jaxrl.envs.crafter_oo.reference import check_reference
 from jaxrl.envs.crafter_oo.state import chunk_grid
 
-BALANCED = ("Zombie", "Skeleton", "Cow")  # the last axis of `BalanceDraws`
+# The reference's classes, along the last axis of `BalanceDraws`.
+BALANCED = tuple(name.capitalize() for name in c.BALANCED)
 UNDRAWN = 0.5
 
 

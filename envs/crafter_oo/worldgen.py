@@ -62,7 +62,7 @@ class _Fields(NamedTuple):
 
 
 def generate(draws: WorldDraws, area: tuple[int, int], capacity: int, rules: Rules) -> WorldState:
-    """A new world with the player in its middle; under `vmap` a few at once on a CPU.
+    """A new world with the player in its middle; under `vmap` one after the other on a CPU.
 
     Args:
         draws: the randomness; the noise is computed in the dtype of its numbers.
