@@ -1,0 +1,1 @@
+"""ARCLE: the ARC learning environment."""
