@@ -18,6 +18,7 @@ _FAMILIES = {
     "Behaviour suite (gymnax)": ("*-bsuite",),
     "Brax": ("brax/*",),
     "Crafter-OO": ("CrafterOO-*",),
+    "ARCLE": ("ARCLE-*",),
     "Probes with known optima": ("Probe-*",),
     "Others (gymnax)": ("*",),
 }

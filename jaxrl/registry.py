@@ -101,6 +101,12 @@ _CRAFTER = {
     "CrafterOO-Symbolic-v1": "Symbolic",
 }
 
+_ARCLE = {
+    "ARCLE-ARC-v0": "ARC",
+    "ARCLE-O2ARC-v2": "O2ARC",
+    "ARCLE-Raw-v0": "Raw",
+}
+
 _ENVIRONMENTS: dict[str, Entry] = {
     **{
         env_id: Entry(f"gymnax.environments.{target}", "jaxrl.adapters.gymnax:factory")
@@ -116,6 +122,10 @@ _ENVIRONMENTS: dict[str, Entry] = {
             f"jaxrl.envs.crafter_oo.environment:{target}", "jaxrl.envs.crafter_oo.goals:factory"
         )
         for env_id, target in _CRAFTER.items()
+    },
+    **{
+        env_id: Entry(f"jaxrl.envs.arcle.environment:{target}")
+        for env_id, target in _ARCLE.items()
     },
 }
 

@@ -44,9 +44,7 @@ def apply(
     if operations.clipboard:
         piece = take(state, mask, transfer)
         placed = put(state, piece, transfer)
-    grid, visible = painted(
-        state, operation, mask, flood, placed, transfer, rules, operations
-    )
+    grid, visible = painted(state, operation, mask, flood, placed, transfer, rules, operations)
     grid, grid_dim = resized(state, grid, operation, box, operations)
     submits = operations.among(operation, "Submit")
     after = state.replace(grid=grid, grid_dim=grid_dim, time=state.time + 1)

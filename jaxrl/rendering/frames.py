@@ -88,6 +88,7 @@ _BUILT_IN: dict[str, tuple[str, int]] = {
     },
     "*-MinAtar": ("jaxrl.rendering.minatar:board", 12),
     "CrafterOO-*": ("jaxrl.rendering.crafter_oo:picture", 10),
+    "ARCLE-*": ("jaxrl.rendering.arcle:picture", 5),
 }
 _GENERIC = ("jaxrl.rendering.generic:picture", 12)
 _PAGES = "brax/*"
