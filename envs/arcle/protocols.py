@@ -69,7 +69,7 @@ def _a_test(key: jax.Array, task: Tasks) -> jax.Array:
 
 
 def _in_order(key: jax.Array, pair: jax.Array, task: Tasks) -> tuple[jax.Array, jax.Array]:
-    more = pair + 1 < task.demos.count
+    more = pair + 1 < task.demos.count.astype(jnp.int32)
     return jnp.where(more, pair + 1, _a_test(key, task)), ~is_test(pair, task)
 
 
