@@ -57,7 +57,7 @@ def compose_transforms(second: jax.Array, first: jax.Array) -> jax.Array:
 
 def inside(dim: jax.Array, height: int, width: int) -> jax.Array:
     """Which cells of a canvas lie in a grid of `dim` rows and columns: bool [height, width]."""
-    rows, columns = jnp.arange(height), jnp.arange(width)
+    rows, columns = jnp.arange(height, dtype=dim.dtype), jnp.arange(width, dtype=dim.dtype)
     return (rows[:, None] < dim[0]) & (columns[None, :] < dim[1])
 
 
