@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.envs.arcle.generation import DrawnPair, Generator, Level
-from jaxrl.envs.arcle.geometry import TRANSFORMS, inside, roll_columns, roll_rows, transform
+from jaxrl.envs.arcle.geometry import TRANSFORMS, inside, roll, transform
 
 _FLIPS = tuple(map(TRANSFORMS.index, ("flip left-right", "flip up-down")))
 _ROTATIONS = tuple(index for index, name in enumerate(TRANSFORMS) if name.startswith("rotate"))
@@ -97,7 +97,7 @@ def _translated_pair(key: jax.Array, rule: jax.Array, level: Level, canvas: int)
     low, high = jnp.maximum(-rule, 0), dim.astype(jnp.int32) - jnp.maximum(rule, 0)
     start, stop = _window(key_window, low, high, least=1)
     grid = _object(key_cells, start, stop, level, canvas)
-    return grid, dim, roll_columns(roll_rows(grid, rule[0]), rule[1]), dim
+    return grid, dim, roll(grid, rule[0], rule[1]), dim
 
 
 def _cropped_pair(key: jax.Array, rule: tuple[()], level: Level, canvas: int) -> DrawnPair:
@@ -105,7 +105,7 @@ def _cropped_pair(key: jax.Array, rule: tuple[()], level: Level, canvas: int) ->
     dim = _dim(key_dim, level)
     start, stop = _window(key_window, jnp.zeros(2, jnp.int32), dim.astype(jnp.int32), least=1)
     grid = _object(key_cells, start, stop, level, canvas)
-    output = roll_columns(roll_rows(grid, -start[0]), -start[1])
+    output = roll(grid, -start[0], -start[1])
     return grid, dim, output, (stop - start).astype(jnp.int8)
 
 
@@ -143,9 +143,9 @@ def _mirrored_pair(key: jax.Array, rule: jax.Array, level: Level, canvas: int) -
     grid, dim = _noise(key, level, canvas)
     image, _ = transform(rule, grid, dim)
     beside = rule == TRANSFORMS.index("flip left-right")
-    image = jnp.where(beside, roll_columns(image, dim[1]), roll_rows(image, dim[0]))
-    sides = jnp.where(beside, jnp.asarray([1, 2], jnp.int8), jnp.asarray([2, 1], jnp.int8))
-    return grid, dim, grid + image, dim * sides
+    further = jnp.where(beside, jnp.asarray([0, 1], jnp.int8), jnp.asarray([1, 0], jnp.int8)) * dim
+    rows, columns = further.astype(jnp.int32)
+    return grid, dim, grid + roll(image, rows, columns), dim + further
 
 
 def _side_rule(key: jax.Array, level: Level) -> jax.Array:
