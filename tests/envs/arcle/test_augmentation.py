@@ -112,7 +112,9 @@ def test_a_rotation_needs_a_square_canvas():
 def test_rolls_are_those_of_numpy():
     grid = np.arange(35, dtype=np.int8).reshape(7, 5)
     shifts = np.stack(np.meshgrid(np.arange(-8, 9), [-6, 0, 1, 5]), axis=-1).reshape(-1, 2)
-    found = jax.vmap(geometry.roll, in_axes=(None, 0, 0))(jnp.asarray(grid), *shifts.T.astype(np.int32))
+    found = jax.vmap(geometry.roll, in_axes=(None, 0, 0))(
+        jnp.asarray(grid), *shifts.T.astype(np.int32)
+    )
     for rolled, shift in zip(found, shifts, strict=True):
         np.testing.assert_array_equal(rolled, np.roll(grid, shift, axis=(0, 1)))
 
