@@ -74,10 +74,10 @@ def draw(
     """
     key_transform, key_colors, key_order = jax.random.split(key, 3)
     index = jax.random.randint(key_transform, (), 0, len(TRANSFORMS), jnp.int8)
-    places = jnp.arange(num_demos)
+    places = jnp.arange(num_demos, dtype=jnp.int32)
     # Sorted by a random number; places without a demonstration come last, by their number.
     rank = jax.random.uniform(key_order, (num_demos,))
-    rank = jnp.where(places < count, rank, 1 + places.astype(jnp.float32))
+    rank = jnp.where(places < count.astype(jnp.int32), rank, 1 + places.astype(jnp.float32))
     return Augmentation(index, colors(key_colors), jnp.argsort(rank).astype(jnp.int8))
 
 

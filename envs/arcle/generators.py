@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.envs.arcle.generation import DrawnPair, Generator, Level
-from jaxrl.envs.arcle.geometry import TRANSFORMS, inside, roll_columns, roll_rows, transform
+from jaxrl.envs.arcle.geometry import TRANSFORMS, inside, roll, transform
 
 _FLIPS = tuple(map(TRANSFORMS.index, ("flip left-right", "flip up-down")))
 _ROTATIONS = tuple(index for index, name in enumerate(TRANSFORMS) if name.startswith("rotate"))
@@ -78,7 +78,7 @@ def _recolored_pair(
     key_grid, key_cell = jax.random.split(key)
     grid, dim = _noise(key_grid, level, canvas)
     # At least one cell has the colour, or the pair would not show the rule.
-    row, column = jax.random.randint(key_cell, (2,), 0, dim.astype(jnp.int32), jnp.int32)
+    row, column = _integers(key_cell, (2,), 0, dim.astype(jnp.int32))
     rows, columns = _places(canvas)
     grid = jnp.where((rows == row) & (columns == column), old, grid)
     return grid, dim, jnp.where(grid == old, new, grid), dim
@@ -97,7 +97,7 @@ def _translated_pair(key: jax.Array, rule: jax.Array, level: Level, canvas: int)
     low, high = jnp.maximum(-rule, 0), dim.astype(jnp.int32) - jnp.maximum(rule, 0)
     start, stop = _window(key_window, low, high, least=1)
     grid = _object(key_cells, start, stop, level, canvas)
-    return grid, dim, roll_columns(roll_rows(grid, rule[0]), rule[1]), dim
+    return grid, dim, roll(grid, rule[0], rule[1]), dim
 
 
 def _cropped_pair(key: jax.Array, rule: tuple[()], level: Level, canvas: int) -> DrawnPair:
@@ -105,7 +105,7 @@ def _cropped_pair(key: jax.Array, rule: tuple[()], level: Level, canvas: int) ->
     dim = _dim(key_dim, level)
     start, stop = _window(key_window, jnp.zeros(2, jnp.int32), dim.astype(jnp.int32), least=1)
     grid = _object(key_cells, start, stop, level, canvas)
-    output = roll_columns(roll_rows(grid, -start[0]), -start[1])
+    output = roll(grid, -start[0], -start[1])
     return grid, dim, output, (stop - start).astype(jnp.int8)
 
 
@@ -126,7 +126,7 @@ def _counted_pair(key: jax.Array, rule: tuple[()], level: Level, canvas: int) ->
     key_dim, key_count, key_cells, key_color = jax.random.split(key, 4)
     dim = _dim(key_dim, level)
     size = dim.astype(jnp.int32)
-    count = _between(key_count, 1, jnp.minimum(size[0] * size[1], canvas))
+    count = _integers(key_count, (), 1, jnp.minimum(size[0] * size[1], canvas) + 1)
     color = _color(key_color, level)
     # The cells of the grid in a random order, those beyond it behind them.
     rank = jax.random.uniform(key_cells, (canvas, canvas))
@@ -143,9 +143,9 @@ def _mirrored_pair(key: jax.Array, rule: jax.Array, level: Level, canvas: int) -
     grid, dim = _noise(key, level, canvas)
     image, _ = transform(rule, grid, dim)
     beside = rule == TRANSFORMS.index("flip left-right")
-    image = jnp.where(beside, roll_columns(image, dim[1]), roll_rows(image, dim[0]))
-    sides = jnp.where(beside, jnp.asarray([1, 2], jnp.int8), jnp.asarray([2, 1], jnp.int8))
-    return grid, dim, grid + image, dim * sides
+    further = jnp.where(beside, jnp.asarray([0, 1], jnp.int8), jnp.asarray([1, 0], jnp.int8)) * dim
+    rows, columns = further.astype(jnp.int32)
+    return grid, dim, grid + roll(image, rows, columns), dim + further
 
 
 def _side_rule(key: jax.Array, level: Level) -> jax.Array:
@@ -172,36 +172,43 @@ def _framed_pair(key: jax.Array, rule: jax.Array, level: Level, canvas: int) -> 
     return grid, dim, jnp.where(edge, rule, grid), dim
 
 
-def _between(key: jax.Array, low: int, high: jax.Array) -> jax.Array:
-    """A whole number from `low` to `high`, both included: int32 []."""
-    return jax.random.randint(key, (), low, high + 1, jnp.int32)
+def _integers(
+    key: jax.Array, shape: tuple[int, ...], low: jax.Array | int, stop: jax.Array | int
+) -> jax.Array:
+    """Whole numbers from `low` to `stop` - 1, evenly drawn up to 2^-23 each: int32 `shape`."""
+    # Not `jax.random.randint`, which draws twice the bits and compiles twice as long; the spans
+    # are small, so the rounding of 24 bits is of no account.
+    low = jnp.asarray(low, jnp.int32)
+    span = jnp.asarray(stop, jnp.int32) - low
+    share = jax.random.uniform(key, shape)
+    return low + jnp.floor(share * span.astype(jnp.float32)).astype(jnp.int32)
 
 
 def _choice(key: jax.Array, values: Sequence[int]) -> jax.Array:
     """One of a few numbers, int8 []."""
-    return jax.random.choice(key, jnp.asarray(values, jnp.int8))
+    return jnp.asarray(values, jnp.int8)[_integers(key, (), 0, len(values))]
 
 
 def _color(key: jax.Array, level: Level) -> jax.Array:
     """A colour of the level that is not black: int8 []."""
-    return _between(key, 1, level.colors).astype(jnp.int8)
+    return _integers(key, (), 1, level.colors + 1).astype(jnp.int8)
 
 
 def _other_color(key: jax.Array, color: jax.Array, level: Level) -> jax.Array:
     """A colour of the level that is neither black nor `color`, of which there is one: int8 []."""
-    drawn = _between(key, 1, level.colors - 1).astype(jnp.int8)
+    drawn = _integers(key, (), 1, level.colors).astype(jnp.int8)
     return drawn + (drawn >= color).astype(jnp.int8)
 
 
 def _dim(key: jax.Array, level: Level) -> jax.Array:
     """Rows and columns, int8 [2]."""
-    size = jax.random.randint(key, (2,), level.min_size, level.max_size + 1, jnp.int32)
+    size = _integers(key, (2,), level.min_size, level.max_size + 1)
     return size.astype(jnp.int8)
 
 
 def _cells(key: jax.Array, dim: jax.Array, low: int, level: Level, canvas: int) -> jax.Array:
     """A grid of colours from `low` to the level's last, evenly drawn: int8 [N, N]."""
-    colors = jax.random.randint(key, (canvas, canvas), low, level.colors + 1, jnp.int32)
+    colors = _integers(key, (canvas, canvas), low, level.colors + 1)
     return jnp.where(inside(dim, canvas, canvas), colors.astype(jnp.int8), jnp.int8(0))
 
 
@@ -220,8 +227,8 @@ def _window(
     It has `least` rows and columns or more, each number equally likely, and then each place.
     """
     key_size, key_start = jax.random.split(key)
-    size = jax.random.randint(key_size, (2,), least, high - low + 1, jnp.int32)
-    start = jax.random.randint(key_start, (2,), low, high - size + 1, jnp.int32)
+    size = _integers(key_size, (2,), least, high - low + 1)
+    start = _integers(key_start, (2,), low, high - size + 1)
     return start, start + size
 
 
@@ -230,7 +237,7 @@ def _object(
 ) -> jax.Array:
     """Coloured cells, about every second one, whose bounding box is the given rectangle."""
     key_colors, key_holes = jax.random.split(key)
-    colors = jax.random.randint(key_colors, (canvas, canvas), 1, level.colors + 1, jnp.int32)
+    colors = _integers(key_colors, (canvas, canvas), 1, level.colors + 1)
     rows, columns = _places(canvas)
     first = (rows == start[0]) & (columns == start[1])
     last = (rows == stop[0] - 1) & (columns == stop[1] - 1)

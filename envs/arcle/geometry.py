@@ -39,9 +39,11 @@ def transform(index: jax.Array, grid: jax.Array, dim: jax.Array) -> tuple[jax.Ar
     transposed, rows, columns = (index & 4) != 0, (index & 2) != 0, (index & 1) != 0
     grid = jnp.where(transposed, grid.T, grid)
     dim = jnp.where(transposed, dim[::-1], dim)
-    # Reversing the whole canvas takes the grid to its end; rolled on by its length it is back.
-    grid = jnp.where(rows, roll_rows(grid[::-1], dim[0]), grid)
-    grid = jnp.where(columns, roll_columns(grid[:, ::-1], dim[1]), grid)
+    places = jnp.arange(canvas, dtype=jnp.int32)
+    # Beyond the grid the places wrap around to other ones beyond it, where there is nothing.
+    backwards = (dim.astype(jnp.int32)[:, None] - 1 - places[None]) % canvas
+    grid = grid[jnp.where(rows, backwards[0], places)]
+    grid = grid[:, jnp.where(columns, backwards[1], places)]
     return grid, dim
 
 
@@ -57,22 +59,15 @@ def compose_transforms(second: jax.Array, first: jax.Array) -> jax.Array:
 
 def inside(dim: jax.Array, height: int, width: int) -> jax.Array:
     """Which cells of a canvas lie in a grid of `dim` rows and columns: bool [height, width]."""
-    rows, columns = jnp.arange(height), jnp.arange(width)
+    rows, columns = jnp.arange(height, dtype=dim.dtype), jnp.arange(width, dtype=dim.dtype)
     return (rows[:, None] < dim[0]) & (columns[None, :] < dim[1])
 
 
-def roll_rows(grid: jax.Array, by: jax.Array) -> jax.Array:
-    """Rows of [N, M] moved down by `by`, an integer [], those at the end coming back at the top."""
-    # Static rolls by powers of two: a roll by a traced number is a gather.
-    by = jnp.remainder(by, grid.shape[0])
-    for bit in range(grid.shape[0].bit_length()):
-        grid = jnp.where((by >> bit) & 1 != 0, jnp.roll(grid, 1 << bit, axis=0), grid)
-    return grid
-
-
-def roll_columns(grid: jax.Array, by: jax.Array) -> jax.Array:
-    """Columns of [N, M] moved right by `by`, those at the end coming back at the left."""
-    return roll_rows(grid.T, by).T
+def roll(grid: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """A grid [N, M] moved down and right by int32 [] cells, what leaves it coming back opposite."""
+    height, width = grid.shape
+    grid = grid[(jnp.arange(height, dtype=jnp.int32) - rows) % height]
+    return grid[:, (jnp.arange(width, dtype=jnp.int32) - columns) % width]
 
 
 def _table(values: tuple[int, ...], index: jax.Array) -> jax.Array:
