@@ -85,7 +85,9 @@ class OperationSet:
         return (operation >= 10) & (operation < 20) & jnp.bool_(self.floods)
 
 
-O2ARC = OperationSet("o2arc", (*_COLOURS, *_FLOODS, *OBJECT_OPERATIONS, *_CLIPBOARD, *_WHOLE_GRID, "Submit"))
+O2ARC = OperationSet(
+    "o2arc", (*_COLOURS, *_FLOODS, *OBJECT_OPERATIONS, *_CLIPBOARD, *_WHOLE_GRID, "Submit")
+)
 ARC = OperationSet("arc", (*_COLOURS, *_FLOODS, *_CLIPBOARD, *_WHOLE_GRID, "Submit"))
 RAW = OperationSet("raw", (*_COLOURS, "ResizeToAnswer", "Submit"))
 

@@ -39,7 +39,9 @@ class Box(NamedTuple):
 def pack_mask(mask: jax.Array) -> jax.Array:
     """The words uint32 [N] of a mask, any dtype [N, N]: a cell that is not 0 is selected."""
     columns = jnp.arange(mask.shape[-1], dtype=jnp.uint32)
-    return jnp.sum(mask.astype(jnp.bool_).astype(jnp.uint32) << columns[None, :], axis=-1, dtype=jnp.uint32)
+    return jnp.sum(
+        mask.astype(jnp.bool_).astype(jnp.uint32) << columns[None, :], axis=-1, dtype=jnp.uint32
+    )
 
 
 def unpack_mask(words: jax.Array) -> jax.Array:

@@ -23,9 +23,7 @@ class Pose(NamedTuple):
     parity: jax.Array
 
 
-def moved(
-    pose: Pose, operation: jax.Array, rules: Rules, operations: OperationSet
-) -> Pose:
+def moved(pose: Pose, operation: jax.Array, rules: Rules, operations: OperationSet) -> Pose:
     """The pose after one of the Moves: one cell further; for other operations the same pose."""
 
     def toward(forward: str, back: str) -> jax.Array:

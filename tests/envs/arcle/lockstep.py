@@ -141,9 +141,7 @@ def play(
     """Plays given actions in the package, beyond its end, up to the first exception."""
     side = masks.shape[-1]
     env = environment(operations, task, max_trials, side)
-    env.reset(
-        options={"prob_index": 0, "subprob_index": 0, "reset_on_submit": reset_on_submit}
-    )
+    env.reset(options={"prob_index": 0, "subprob_index": 0, "reset_on_submit": reset_on_submit})
     episode = Episode(task, max_trials, reset_on_submit, side, numbers, masks)
     states, rewards, terminated, submits = [], [], [], []
     with _quiet():
@@ -182,9 +180,7 @@ def _replay(operations: OperationSet, rules: Rules, *arrays: jax.Array) -> Any:
 
         def step(state: Any, action: Any) -> Any:
             number, mask = action
-            state, reward, ended = apply(
-                state, number, planes.pack_mask(mask), rules, operations
-            )
+            state, reward, ended = apply(state, number, planes.pack_mask(mask), rules, operations)
             return state, (view(state, operations), reward, ended, state.submit_count)
 
         state = initial_state(start, dim, answer, answer_dim, rules)
@@ -194,8 +190,9 @@ def _replay(operations: OperationSet, rules: Rules, *arrays: jax.Array) -> Any:
 
 
 def replay(operations: str, episodes: list[Episode]) -> Any:
-    """What this project's rules make of the actions, all of one length and on canvases of one size:
-    views, rewards, ends and counts [B, T, ...].
+    """What this project's rules make of the actions: views, rewards, ends and counts [B, T, ...].
+
+    The episodes have the same number of actions and canvases of the same size.
     """
     side = episodes[0].side
     rules = [reference()] * len(episodes)
