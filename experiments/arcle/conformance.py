@@ -44,7 +44,7 @@ def measure(name, operations, tasks, length, side, rng):
     """Plays and compares the episodes of a group."""
     steps, count, ended, longest = 0, 0, 0, 0
     mismatches, cases, numbers = [], Counter(), Counter()
-    sources, waiting = set(), []
+    sources = set()
     playing = episodes_of(operations, tasks, length, side, rng)
     while batch := [episode for _, episode in zip(range(BATCH), playing, strict=False)]:
         filled = batch + batch[:1] * (BATCH - len(batch))
