@@ -117,7 +117,9 @@ def _object_cases(
         ).any(axis=1),
         "rotation of sides of different parity": odd,
         "the same, without a new selection": odd & ~some,
-        "rotation beyond position 63": rotates & goes_on & (before["object_pos"] > 63).any(axis=1),
+        "rotation where sums of positions wrap": rotates
+        & goes_on
+        & (np.abs(before["object_pos"] + 0.5) > 64).any(axis=1),
         "position wrapped": goes_on & handles & (jump > 100),
         "object with black cells": acts
         & ((after["object_sel"] != 0) & (after["object"] == 0)).any(axis=(1, 2)),
