@@ -8,7 +8,7 @@ from jaxrl.envs.arcle.operations import OperationSet
 from jaxrl.envs.arcle.planes import Box
 from jaxrl.envs.arcle.rules import Rules
 from jaxrl.envs.arcle.state import State
-from jaxrl.envs.arcle.transfer import Piece, Transfer, size
+from jaxrl.envs.arcle.transfer import Transfer, size
 
 
 def flooded(
@@ -35,42 +35,31 @@ def flooded(
 def painted(
     state: State,
     operation: jax.Array,
-    mask: jax.Array,
-    flood: jax.Array,
-    placed: Piece,
+    cells: jax.Array,
+    piece: jax.Array,
+    below: jax.Array,
     transfer: Transfer,
     rules: Rules,
-    operations: OperationSet,
-) -> tuple[jax.Array, jax.Array]:
-    """The grid after the step, and the part of the object's cells that lies in it.
+) -> jax.Array:
+    """The grid, planes uint32 [4, N], with the colour, the object or the clip of the step on it.
 
     Args:
         state: before the step.
-        operation: int32 [].
-        mask: uint32 [N], the selection.
-        flood: uint32 [N], what a FloodFill paints.
-        placed: the object or the clip on the canvas.
-        transfer: whether there is an object or a clip to paint.
+        operation: int32 [], whose last digit is the colour.
+        cells: uint32 [N], what Color or FloodFill paints, empty for other operations.
+        piece: uint32 [5, N], the object or the clip where it is put on the canvas.
+        below: uint32 [4, N], the grid without the object.
+        transfer: whether there is an object or a clip to put down.
         rules: for `colours_off_grid`.
-        operations: which operations there are.
-
-    Returns:
-        Planes uint32 [4, N] and a mask uint32 [N].
     """
-    side = mask.shape[-1]
-    within = planes.window(state.grid_dim, side)
-    visible = within & placed.cells
-    cells = jnp.where(operations.colours(operation), mask, flood)
-    cells = jnp.where(transfer.pastes, placed.cells, cells)
+    within = planes.window(state.grid_dim, cells.shape[-1])
+    colours, belonging = piece[: planes.PLANES], piece[planes.PLANES]
+    cells = jnp.where(transfer.pastes, belonging, cells)
     cells = jnp.where(rules.quirks.colours_off_grid, cells, cells & within)
     # The black cells of an object are transparent, those of the clip are not.
-    cells = jnp.where(transfer.transforms, planes.occupied(placed.colours) & visible, cells)
-    colour = planes.splat(operation % 10)
-    carried = transfer.transforms | transfer.pastes
-    value = jnp.where(carried, placed.colours, colour)
-    behind = jnp.where(transfer.lifts, state.grid & ~mask[None, :], state.background)
-    below = jnp.where(transfer.transforms, behind, state.grid)
-    return planes.paint(below, cells, value), visible
+    cells = jnp.where(transfer.transforms, planes.occupied(colours) & within, cells)
+    value = jnp.where(transfer.transforms | transfer.pastes, colours, planes.splat(operation % 10))
+    return planes.paint(jnp.where(transfer.transforms, below, state.grid), cells, value)
 
 
 def resized(

@@ -3,14 +3,16 @@
 import jax
 import jax.numpy as jnp
 
+from jaxrl.envs.arcle import planes
 from jaxrl.envs.arcle.operations import OperationSet
 from jaxrl.envs.arcle.rules import Rules
 from jaxrl.envs.arcle.state import State, restarted
 
 
 def solved(grid: jax.Array, grid_dim: jax.Array, state: State) -> jax.Array:
-    """Bool []: whether a grid, planes [4, N] and dim [2], is the answer; colours outside do not
-    count.
+    """Bool []: whether a grid, planes [4, N] and dim [2], is the answer.
+
+    Colours outside of `grid_dim` do not count.
     """
     return _equal(grid, grid_dim, state.answer, state.answer_dim)
 
@@ -68,8 +70,6 @@ def _used(trials: jax.Array, rules: Rules) -> jax.Array:
 
 def _equal(grid: jax.Array, dim: jax.Array, other: jax.Array, other_dim: jax.Array) -> jax.Array:
     """Whether two grids are the same; `other` is 0 outside of its dim."""
-    from jaxrl.envs.arcle import planes
-
     within = planes.window(other_dim, grid.shape[-1])[None, :]
     different = planes.occupied((grid ^ other) & within)
     return jnp.all(dim == other_dim) & ~jnp.any(different != 0)

@@ -1,7 +1,10 @@
 """What is taken up and put down: objects and the clipboard.
 
 A step takes up at most one piece, the cells of a selection or the object that is lifted, and puts
-at most one down, the object or the clip. So all operations share one crop and one shift.
+at most one down, the object or the clip. So all operations share one crop, one turn and one shift.
+
+A piece is uint32 [5, N]: the four bit planes of its colours, then the mask of the cells that belong
+to it, some of which may be black.
 """
 
 from typing import NamedTuple
@@ -43,13 +46,6 @@ class Transfer(NamedTuple):
     pastes: jax.Array
     source: Box
     position: jax.Array
-
-
-class Piece(NamedTuple):
-    """Coloured cells: planes uint32 [4, N], and the mask uint32 [N] of those that belong to it."""
-
-    colours: jax.Array
-    cells: jax.Array
 
 
 def plan(
@@ -100,35 +96,91 @@ def size(box: Box) -> jax.Array:
     return jnp.stack([box.x1 - box.x0, box.y1 - box.y0]) + 1
 
 
-def take(state: State, mask: jax.Array, transfer: Transfer) -> Piece:
-    """The piece in the upper left corner, an object turned as it is to be.
+def take(state: State, mask: jax.Array, transfer: Transfer) -> jax.Array:
+    """The piece that is taken up, in the upper left corner, turned over if the operation does that.
 
     Args:
         state: before the step.
         mask: uint32 [N], the selection.
         transfer: what to do.
+
+    Returns:
+        uint32 [5, N].
     """
     selection = transfer.lifts | transfer.copies
     canvas = jnp.where(transfer.from_input, state.input, state.grid)
     colours = jnp.where(selection, canvas & mask[None, :], state.object)
     cells = jnp.where(selection, mask, state.object_sel)
     words = jnp.concatenate([colours, cells[None, :]])
-    words = planes.crop(words, transfer.source, transfer.upside_down, transfer.mirrored)
-    words = jnp.where(transfer.transposed, planes.transpose(words), words)
-    return Piece(words[: planes.PLANES], words[planes.PLANES])
+    return planes.crop(words, transfer.source, transfer.upside_down, transfer.mirrored)
 
 
-def put(state: State, piece: Piece, transfer: Transfer) -> Piece:
-    """The object, which is `piece`, or else the clip, where it lies on the canvas.
+def turn(piece: jax.Array, transfer: Transfer) -> jax.Array:
+    """The piece with rows and columns exchanged, if the operation does that; uint32 [5, N]."""
+    return jnp.where(transfer.transposed, planes.transpose(piece), piece)
+
+
+def put(state: State, piece: jax.Array, transfer: Transfer) -> jax.Array:
+    """The piece, or the clip for a Paste, where it is put on the canvas; uint32 [5, N].
 
     All cells of the clip's rectangle belong to it.
     """
     side = state.selected.shape[-1]
-    colours = jnp.where(transfer.pastes, state.clip, piece.colours)
-    cells = jnp.where(transfer.pastes, planes.window(state.clip_dim, side), piece.cells)
-    words = jnp.concatenate([colours, cells[None, :]])
-    words = planes.shift(words, transfer.position[0], transfer.position[1])
-    return Piece(words[: planes.PLANES], words[planes.PLANES])
+    rectangle = planes.window(state.clip_dim, side)
+    clip = jnp.concatenate([state.clip, rectangle[None, :]])
+    words = jnp.where(transfer.pastes, clip, piece)
+    return planes.shift(words, transfer.position[0], transfer.position[1])
+
+
+def behind(state: State, mask: jax.Array, transfer: Transfer) -> jax.Array:
+    """The grid without the object, planes uint32 [4, N]: what is seen where the object is not."""
+    return jnp.where(transfer.lifts, state.grid & ~mask[None, :], state.background)
+
+
+def copied(state: State, piece: jax.Array, box: Box, transfer: Transfer) -> State:
+    """The state with the piece, uint32 [5, N], in the clip, if the operation is such a Copy.
+
+    `box` is that of the selection.
+    """
+    result: State = state.replace(
+        clip=jnp.where(transfer.copies, piece[: planes.PLANES], state.clip),
+        clip_dim=jnp.where(transfer.copies, size(box), state.clip_dim),
+    )
+    return result
+
+
+def handled(
+    state: State,
+    piece: jax.Array,
+    placed: jax.Array,
+    below: jax.Array,
+    keeps: jax.Array,
+    transfer: Transfer,
+) -> State:
+    """The state with the object and the selection as they are after the step.
+
+    Args:
+        state: after the step, but for these.
+        piece: uint32 [5, N], the object in the upper left corner.
+        placed: uint32 [5, N], the object on the canvas.
+        below: uint32 [4, N], the grid without it.
+        keeps: bool [], whether the operation leaves the selection and the object alone.
+        transfer: what was done to the object.
+    """
+    within = planes.window(state.grid_dim, below.shape[-1])
+    visible = placed[planes.PLANES] & within
+    selected = jnp.where(transfer.transforms, visible, state.selected)
+    result: State = state.replace(
+        selected=jnp.where(keeps, selected, jnp.uint32(0)),
+        active=(state.active | transfer.lifts) & keeps,
+        object=jnp.where(transfer.transforms, piece[: planes.PLANES], state.object),
+        object_sel=jnp.where(transfer.transforms, piece[planes.PLANES], state.object_sel),
+        object_dim=transfer.pose.dim,
+        object_pos=transfer.pose.position,
+        background=below,
+        rotation_parity=transfer.pose.parity,
+    )
+    return result
 
 
 def _copies(

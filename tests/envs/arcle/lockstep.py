@@ -190,8 +190,9 @@ def _replay(operations: OperationSet, rules: Rules, *arrays: jax.Array) -> Any:
 
 
 def replay(operations: str, episodes: list[Episode]) -> Any:
-    """What this project's rules make of the actions, all of one length and on canvases of one size:
-    views, rewards, ends and counts [B, T, ...].
+    """What this project's rules make of the actions: views, rewards, ends and counts [B, T, ...].
+
+    The episodes have the same number of actions and canvases of the same size.
     """
     side = episodes[0].side
     rules = [reference()] * len(episodes)
