@@ -17,6 +17,8 @@ Every environment that `jaxrl.make` returns is a `gymnax.environments.environmen
   so a state can be carried by `jax.lax.scan`; the dtypes of `obs` are those of its space.
 - `State` and `Params` are `flax.struct` dataclasses. `Params` has `max_steps_in_episode`, and
   every leaf of it may be swept, randomised or mapped over.
+- An environment whose parameters have limits has `check_params(params)`, a `ValueError` that names
+  the parameter; `jaxrl.make` asks it about parameters that were given.
 - An environment that measures more of an episode than its return has `episode_metrics(info)`: a
   dict of float32 [] from the `info` of the episode's last step. It may also have
   `episode_summary(means)`, what follows from the means over episodes, and `episode_references()`,

@@ -151,7 +151,8 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
     Raises:
         UnknownIdError: no such id; names the nearest ones.
         ValueError: an override is neither a field of the params nor a keyword of the constructor
-            (names the nearest valid ones), or its value does not fit the field's dtype.
+            (names the nearest valid ones), its value does not fit the field's dtype, or the
+            environment's own `check_params` refuses it.
     """
     from jaxrl.environment import strong
 
@@ -166,17 +167,20 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
     for name, value in overrides.items():
         if name in dotted:
             params = replaced(params, name, value)
+    if dotted and hasattr(env, "check_params"):
+        env.check_params(params)
     return env, params
 
 
 def replaced(record: Any, name: str, value: Any) -> Any:
     """`record`, a dataclass of arrays, with the field of a dotted name replaced.
 
-    The new value gets the dtype of the old one; it may have another shape, for `vmap`.
+    The new value gets the dtype of the old one; it may have another shape, for `vmap`, and be a
+    tracer.
 
     Raises:
         ValueError: no such field (the message names the nearest ones), or a value that does not
-            fit the dtype.
+            fit the dtype; of a tracer only the kind of number is known.
     """
     return _replaced(record, name, name.split("."), value)
 
@@ -355,7 +359,13 @@ def _cast(name: str, value: Any, default: Any) -> Any:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name} is {like.dtype.name}, which {leaf!r} is not") from error
         converted = array.astype(like.dtype)
-        if not bool(jnp.all(converted.astype(array.dtype) == array)):
+        if isinstance(converted, jax.core.Tracer):  # its value is not known yet
+            fits = jnp.issubdtype(like.dtype, jnp.inexact) or not jnp.issubdtype(
+                array.dtype, jnp.inexact
+            )
+        else:
+            fits = bool(jnp.all(converted.astype(array.dtype) == array))
+        if not fits:
             raise ValueError(f"{name} is {like.dtype.name}, which cannot hold {leaf!r}")
         return converted
 

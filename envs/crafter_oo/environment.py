@@ -24,6 +24,7 @@ from jaxrl.environment import Environment, EnvParams
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo import observations, pixels
 from jaxrl.envs.crafter_oo.draws import KeyDraws, draw_world
+from jaxrl.envs.crafter_oo.limits import check
 from jaxrl.envs.crafter_oo.rules import Rules, crafter
 from jaxrl.envs.crafter_oo.rules import preset as rules_of
 from jaxrl.envs.crafter_oo.score import PUBLISHED, score
@@ -97,6 +98,10 @@ class CrafterOO(Environment, abc.ABC):
     def default_params(self) -> Params:
         """A limit of 10,000 steps and the rules of the constructor."""
         return Params(rules=self._default_rules)
+
+    def check_params(self, params: Params) -> None:
+        """Raises a `ValueError` that names the rule for one beyond its limits, see `limits`."""
+        check(params.rules, "rules.")
 
     def reset_env(self, key: jax.Array, params: Params) -> tuple[Any, WorldState]:
         """A new world: the first observation and the state."""

@@ -86,6 +86,7 @@ class GoalConditioned(Environment):
         super().__init__()
         self.unwrapped = env
         self.reset_chunk = env.reset_chunk
+        self.check_params = env.check_params
         self.episode_metrics = env.episode_metrics
 
     @property

@@ -121,4 +121,3 @@ def distance_to_player(state: WorldState) -> jax.Array:
     """|dx| + |dy| from each slot's object to the player: int16 [N]; no meaning in empty slots."""
     objects, player = state.objects, state.player
     return jnp.abs(player.x - objects.x) + jnp.abs(player.y - objects.y)
-

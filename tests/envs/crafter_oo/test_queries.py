@@ -88,7 +88,11 @@ def test_what_is_beside_the_player(ask):
     assert tiles(answers["target"]) == [down]
     assert slots(answers["adjacent_objects"][0]) == [0, 1]
     # The table is beside it only diagonally.
-    assert [bool(answers[name][0]) for name in ("water", "table", "outside")] == [True, False, False]
+    assert [bool(answers[name][0]) for name in ("water", "table", "outside")] == [
+        True,
+        False,
+        False,
+    ]
     for facing, expected in ((c.LEFT, left), (c.RIGHT, right), (c.UP, up)):
         assert tiles(ask(world(THINGS, MATERIALS, facing=facing))["target"]) == [expected]
 
