@@ -21,8 +21,8 @@ Every environment that `jaxrl.make` returns is a `gymnax.environments.environmen
   the parameter; `jaxrl.make` asks it about parameters that were given.
 - An environment that measures more of an episode than its return has `episode_metrics(info)`: a
   dict of float32 [] from the `info` of the episode's last step. It may also have
-  `episode_summary(means)`, what follows from the means over episodes, and `episode_references()`,
-  what others reached (`jaxrl.episodes`).
+  `episode_summary(means)`, what follows from the means over episodes, `episode_warnings(means)`,
+  and `episode_references()`, what others reached (`jaxrl.episodes`).
 - A mask of legal actions is the key "action_mask" of a `Dict` observation, bool [n] for
   `Discrete(n)` and bool [K, max n] for `MultiDiscrete`.
 

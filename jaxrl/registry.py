@@ -142,8 +142,9 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
         env_id: one of `environments()`, or "module:attribute" of somebody's gymnax-style
             environment (see `jaxrl.adapters.foreign`).
         **overrides: values by name. A field of the environment's params is replaced, and keeps its
-            dtype, a field of a field by its dotted name; any other name must be a keyword of the
-            environment's constructor.
+            dtype, a field of a field by its dotted name; an array or a list may have another shape,
+            for `vmap`, a tuple may not. Any other name must be a keyword of the environment's
+            constructor.
 
     Returns:
         The environment (see `jaxrl.environment`) and its params, every leaf a strongly typed array.
@@ -374,4 +375,8 @@ def _cast(name: str, value: Any, default: Any) -> Any:
         raise ValueError(f"{name} is a record of {fields}, which {value!r} is not")
     if jax.tree.structure(value) == jax.tree.structure(default):  # type: ignore[operator]
         return jax.tree.map(cast, value, default)
-    return cast(value, default)
+    new = cast(value, default)
+    if isinstance(value, tuple) and new.shape != default.shape:
+        shape = list(default.shape)
+        raise ValueError(f"{name} is {default.dtype.name} {shape}, which {value!r} is not")
+    return new

@@ -42,7 +42,7 @@ LIMITS = (
 
 def limits_of(path: str) -> tuple[float, float]:
     """The lowest and the highest value of the rule of a dotted name."""
-    return next(limits for name, *limits in LIMITS if fnmatch.fnmatchcase(path, name))
+    return next((low, high) for name, low, high in LIMITS if fnmatch.fnmatchcase(path, name))
 
 
 def check(rules: "Rules", prefix: str = "") -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import jaxrl
+from jaxrl import episodes
+from jaxrl.config import parse_overrides
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo import limits
 from jaxrl.envs.crafter_oo import rules as rule_sets
@@ -206,6 +208,24 @@ def test_rules_are_named_under_a_transformation():
         jax.vmap(damage, (None, 0))(rules, jnp.ones((3, 2), jnp.int16))
 
 
+@pytest.mark.parametrize("task", ["all", "goal"])
+def test_overflow_is_warned_of(task):
+    env = jaxrl.make(ID, **SMALL, task=task)[0]
+    means = dict.fromkeys(c.ACHIEVEMENTS, 50.0)
+    assert episodes.warnings(env, means | {"overflow": 0.0}) == []
+    assert episodes.warnings(env, {}) == []  # no episode ended
+    assert episodes.warnings(env, means | {"overflow": 1 / 3}) == [
+        "in 0.333% of the episodes objects were lost or did not act, for want of room: give a"
+        " capacity above 48, or near above 48"
+    ]
+
+
+def test_the_area_of_a_command_line():
+    env = jaxrl.make(ID, **dict(parse_overrides(["area=33,47", "rules.life.sword_damage=1,1,1,9"])))
+    assert env[0].area == (33, 47)
+    assert env[1].rules.life.sword_damage.tolist() == [1, 1, 1, 9]
+
+
 def test_batches_of_worlds_with_different_rules_are_what_each_world_is_alone():
     env, _, step, _ = small()
     variants = [
@@ -258,6 +278,11 @@ def test_info_and_the_end_of_an_episode():
     np.testing.assert_array_equal(info["achievements"], achieved)
     np.testing.assert_allclose(reward, [-0.9, 0, -0.9, 1], atol=1e-6)
     assert set(info) == {"achievements", "discount", "overflow"}
+    metrics = jax.vmap(env.episode_metrics)(info)
+    assert set(metrics) == {*c.ACHIEVEMENTS, "overflow"}
+    assert metrics["overflow"].tolist() == [0, 0, 0, 100]
+    assert metrics["place_plant"].tolist() == [0, 0, 0, 100]
+    assert metrics["wake_up"].tolist() == [0] * 4
 
 
 def test_the_same_key_gives_the_same_run():
