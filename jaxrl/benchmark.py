@@ -24,7 +24,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxrl import chunks, driver, registry
-from jaxrl.config import RunConfig
+from jaxrl.config import RunConfig, check_seeds
 from jaxrl.memory import program_bytes
 from jaxrl.summary import commit, device, versions
 from jaxrl.vector import VecEnv
@@ -151,9 +151,10 @@ def bench_env(
         seed: of the keys.
 
     Raises:
-        ValueError: no such environment or parameter, or a count is not positive.
+        ValueError: no such environment, parameter or seed, or a count is not positive.
     """
     _check_counts(batch=batch, steps=steps, repeats=repeats)
+    check_seeds(seed, name="seed")
     env, params = registry.make(env_id, **(overrides or {}))
     devices = max(n for n in range(1, jax.device_count() + 1) if batch % n == 0)
     programs, compile_s, times = _with_and_without_resets(

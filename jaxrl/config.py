@@ -31,8 +31,9 @@ STOP, FREEZE_SEED = "stop", "freeze-seed"
 # Environment parameters follow from `env` and `env_overrides`.
 _DERIVED = ("env",)
 _MAX_SEED = 2**31 - 1
+_SPECIAL = ("inf", "-inf", "nan")  # floats that JSON does not have
 
-Scalar = bool | int | float | str
+Override = bool | int | float | str | tuple[int, ...]
 
 
 class ConfigError(ValueError):
@@ -62,7 +63,7 @@ class RunConfig:
 
     algorithm: str
     env: str
-    env_overrides: tuple[tuple[str, Scalar], ...]
+    env_overrides: tuple[tuple[str, Override], ...]
     seeds: int
     seed: int
     total_steps: int
@@ -79,8 +80,7 @@ class RunConfig:
         for name in ("seeds", "total_steps", "log_every", "checkpoint_every", "keep_last"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.seed < 0 or self.seed + self.seeds - 1 > _MAX_SEED:
-            raise ConfigError(f"seeds must be within 0..{_MAX_SEED}, got {self.seed}")
+        check_seeds(self.seed, self.seeds)
         if self.on_nonfinite not in (STOP, FREEZE_SEED):
             raise ConfigError(
                 f"on_nonfinite must be {STOP} or {FREEZE_SEED}, got {self.on_nonfinite!r}"
@@ -99,7 +99,7 @@ class RunConfig:
     def to_json(self) -> dict[str, Any]:
         """JSON values, from which `RunConfig.from_json` makes an equal record."""
         record = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        record["env_overrides"] = dict(self.env_overrides)
+        record["env_overrides"] = encode(dict(self.env_overrides))
         record["config"] = encode(self.config)
         record["hp"] = encode(self.hp)
         for name in _DERIVED:
@@ -122,9 +122,7 @@ class RunConfig:
             for name, field in fields.items()
             if name not in ("config", "hp", "env_overrides")
         }
-        overrides = record["env_overrides"]
-        if not isinstance(overrides, dict):
-            raise ConfigError("env_overrides must be an object")
+        overrides = overrides_from_json(record["env_overrides"])
         spec = registry.algorithm(plain["algorithm"])
         preset = spec.preset(plain["env"])
         hp = record["hp"]
@@ -132,7 +130,7 @@ class RunConfig:
             hp = {**hp, **{name: None for name in _DERIVED if hasattr(preset.hp, name)}}
         return cls(
             **plain,
-            env_overrides=tuple(sorted(overrides.items())),
+            env_overrides=overrides,
             config=decode(spec.config, preset.config, record["config"], "config"),
             hp=decode(spec.hyperparameters, preset.hp, hp, "hp"),
         )
@@ -144,6 +142,12 @@ class RunConfig:
             del record[name]
         text = json.dumps(record, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_seeds(first: int, count: int = 1, name: str = "seeds") -> None:
+    """Raises ConfigError, of `name`, for a seed `first`, `first + 1`, ... that makes no key."""
+    if first < 0 or first + count - 1 > _MAX_SEED:
+        raise ConfigError(f"{name} must be within 0..{_MAX_SEED}, got {first}")
 
 
 def load_config(path: str | os.PathLike[str]) -> RunConfig:
@@ -158,21 +162,33 @@ def load_config(path: str | os.PathLike[str]) -> RunConfig:
         raise ConfigError(f"{path}: {_one_line(error)}") from None
 
 
-def parse_overrides(items: Iterable[str]) -> tuple[tuple[str, Scalar], ...]:
+def parse_overrides(items: Iterable[str]) -> tuple[tuple[str, Override], ...]:
     """Environment overrides from `key=value` words, sorted by key.
 
-    A value is a bool (true, false), an int, a float, or else a string. ConfigError for a word
-    without `=`, an empty key, or a key given twice.
+    A value is a bool (true, false), an int, a float, a tuple of ints (33,47), or else a string.
+    ConfigError for a word without `=`, an empty key, or a key given twice.
     """
-    overrides: dict[str, Scalar] = {}
+    overrides: dict[str, Override] = {}
     for item in items:
         name, equals, text = item.partition("=")
         if not equals or not name:
             raise ConfigError(f"an environment override is key=value, got {item!r}")
         if name in overrides:
             raise ConfigError(f"the environment override {name} is given twice")
-        overrides[name] = _parse_scalar(text)
+        overrides[name] = _parse_override(text)
     return tuple(sorted(overrides.items()))
+
+
+def override_text(value: Override) -> str:
+    """A value as `parse_overrides` reads it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def overrides_from_json(record: Any) -> tuple[tuple[str, Override], ...]:
+    """Environment overrides, sorted by key, from an object of JSON; ConfigError for another."""
+    if not isinstance(record, dict):
+        raise ConfigError("env_overrides must be an object")
+    return tuple(sorted((name, _decode_override(value)) for name, value in record.items()))
 
 
 def encode(value: Any) -> Any:
@@ -266,7 +282,7 @@ def _decode_sequence(hint: Any, template: Any, data: Any, where: str) -> Any:
 
 def _decode_scalar(hint: Any, data: Any, where: str) -> Any:
     number = isinstance(data, (int, float)) and not isinstance(data, bool)
-    special = data in ("inf", "-inf", "nan")
+    special = data in _SPECIAL
     if typing.get_origin(hint) is typing.Literal:
         fits = data in typing.get_args(hint)
     elif hint is float:
@@ -305,15 +321,26 @@ def _check_keys(data: Any, wanted: Iterable[str], where: str) -> None:
         raise ConfigError(f"{where} lacks the key {missing[0]!r}")
 
 
-def _parse_scalar(text: str) -> Scalar:
+def _parse_override(text: str) -> Override:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
+    if "," in text:
+        try:
+            return tuple(int(part) for part in text.split(","))
+        except ValueError:
+            return text
     for number in (int, float):
         try:
             return number(text)
         except ValueError:
             continue
     return text
+
+
+def _decode_override(value: Any) -> Override:
+    if isinstance(value, list):
+        return tuple(value)
+    return float(value) if value in _SPECIAL else value
 
 
 def _one_line(error: Exception) -> str:

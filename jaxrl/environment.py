@@ -17,10 +17,12 @@ Every environment that `jaxrl.make` returns is a `gymnax.environments.environmen
   so a state can be carried by `jax.lax.scan`; the dtypes of `obs` are those of its space.
 - `State` and `Params` are `flax.struct` dataclasses. `Params` has `max_steps_in_episode`, and
   every leaf of it may be swept, randomised or mapped over.
+- An environment whose parameters have limits has `check_params(params)`, a `ValueError` that names
+  the parameter; `jaxrl.make` asks it about parameters that were given.
 - An environment that measures more of an episode than its return has `episode_metrics(info)`: a
   dict of float32 [] from the `info` of the episode's last step. It may also have
-  `episode_summary(means)`, what follows from the means over episodes, and `episode_references()`,
-  what others reached (`jaxrl.episodes`).
+  `episode_summary(means)`, what follows from the means over episodes, `episode_warnings(means)`,
+  and `episode_references()`, what others reached (`jaxrl.episodes`).
 - A mask of legal actions is the key "action_mask" of a `Dict` observation, bool [n] for
   `Discrete(n)` and bool [K, max n] for `MultiDiscrete`.
 

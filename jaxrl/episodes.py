@@ -4,7 +4,9 @@ An environment says so by an optional method `episode_metrics(info) -> dict`, fl
 of the `info` of the last step of an episode. Training logs the mean of each over the episodes that
 ended as the metric "episode/NAME"; evaluation reports it over the episodes it played. What follows
 from such means (a benchmark's score) is the optional `episode_summary(means) -> dict`, and what
-others reached is the optional `episode_references() -> dict`, numbers by name and by metric.
+others reached is the optional `episode_references() -> dict`, numbers by name and by metric. What
+a reader must know before believing in such means is the optional `episode_warnings(means) -> list`
+of lines.
 """
 
 import math
@@ -45,6 +47,12 @@ def summary(env: Any, means: Mapping[str, float]) -> dict[str, float]:
     return dict(summarise(means)) if known and summarise is not None else {}
 
 
+def warnings(env: Any, means: Mapping[str, float]) -> list[str]:
+    """What the environment warns of, given the means over episodes, a line each."""
+    warn = getattr(env, "episode_warnings", None)
+    return list(warn(means)) if means and warn is not None else []
+
+
 def references(env: Any) -> dict[str, dict[str, float]]:
     """What others reached: name -> metric (own ones and those of the summary) -> number."""
     known = getattr(env, "episode_references", None)
@@ -54,12 +62,14 @@ def references(env: Any) -> dict[str, dict[str, float]]:
 def of_training(env: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over all episodes that ended in training, by seed; empty without own metrics.
 
+    Under "warnings" what the environment warns of, where it does.
+
     Args:
         env: an environment as of `jaxrl.make`.
         rows: of metrics.jsonl.
     """
     names = [name for name in (rows[0] if rows else ()) if name.startswith(PREFIX)]
-    record = {}
+    record: dict[str, Any] = {}
     for seed in sorted({row["seed"] for row in rows}) if names else ():
         own = [row for row in rows if row["seed"] == seed and row["episodes"] > 0]
         weights = np.asarray([row["episodes"] for row in own], np.float64)
@@ -75,4 +85,6 @@ def of_training(env: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "metrics": means if own else {},
             "summary": summary(env, means),
         }
+        if own and (found := warnings(env, means)):
+            record[str(seed)]["warnings"] = found
     return record

@@ -165,7 +165,7 @@ ENV_OVERRIDES: Any = (
     "env_overrides",
     option(
         tuple[str, ...],
-        "parameters or constructor arguments of the environment",
+        "parameters or constructor arguments of the environment; numbers of a tuple as 33,47",
         "[NAME=VALUE ...]",
     ),
     (),

@@ -152,8 +152,9 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
         env_id: one of `environments()`, or "module:attribute" of somebody's gymnax-style
             environment (see `jaxrl.adapters.foreign`).
         **overrides: values by name. A field of the environment's params is replaced, and keeps its
-            dtype, a field of a field by its dotted name; any other name must be a keyword of the
-            environment's constructor.
+            dtype, a field of a field by its dotted name; an array or a list may have another shape,
+            for `vmap`, a tuple may not. Any other name must be a keyword of the environment's
+            constructor.
 
     Returns:
         The environment (see `jaxrl.environment`) and its params, every leaf a strongly typed array.
@@ -161,7 +162,8 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
     Raises:
         UnknownIdError: no such id; names the nearest ones.
         ValueError: an override is neither a field of the params nor a keyword of the constructor
-            (names the nearest valid ones), or its value does not fit the field's dtype.
+            (names the nearest valid ones), its value does not fit the field's dtype, or the
+            environment's own `check_params` refuses it.
     """
     from jaxrl.environment import strong
 
@@ -176,17 +178,20 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
     for name, value in overrides.items():
         if name in dotted:
             params = replaced(params, name, value)
+    if dotted and hasattr(env, "check_params"):
+        env.check_params(params)
     return env, params
 
 
 def replaced(record: Any, name: str, value: Any) -> Any:
     """`record`, a dataclass of arrays, with the field of a dotted name replaced.
 
-    The new value gets the dtype of the old one; it may have another shape, for `vmap`.
+    The new value gets the dtype of the old one; it may have another shape, for `vmap`, and be a
+    tracer.
 
     Raises:
         ValueError: no such field (the message names the nearest ones), or a value that does not
-            fit the dtype.
+            fit the dtype; of a tracer only the kind of number is known.
     """
     return _replaced(record, name, name.split("."), value)
 
@@ -365,7 +370,13 @@ def _cast(name: str, value: Any, default: Any) -> Any:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name} is {like.dtype.name}, which {leaf!r} is not") from error
         converted = array.astype(like.dtype)
-        if not bool(jnp.all(converted.astype(array.dtype) == array)):
+        if isinstance(converted, jax.core.Tracer):  # its value is not known yet
+            fits = jnp.issubdtype(like.dtype, jnp.inexact) or not jnp.issubdtype(
+                array.dtype, jnp.inexact
+            )
+        else:
+            fits = bool(jnp.all(converted.astype(array.dtype) == array))
+        if not fits:
             raise ValueError(f"{name} is {like.dtype.name}, which cannot hold {leaf!r}")
         return converted
 
@@ -374,4 +385,8 @@ def _cast(name: str, value: Any, default: Any) -> Any:
         raise ValueError(f"{name} is a record of {fields}, which {value!r} is not")
     if jax.tree.structure(value) == jax.tree.structure(default):  # type: ignore[operator]
         return jax.tree.map(cast, value, default)
-    return cast(value, default)
+    new = cast(value, default)
+    if isinstance(value, tuple) and new.shape != default.shape:
+        shape = list(default.shape)
+        raise ValueError(f"{name} is {default.dtype.name} {shape}, which {value!r} is not")
+    return new

@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxrl import checkpoint, chunks, driver, nonfinite, run_folder
 from jaxrl import episodes as measures
+from jaxrl.config import check_seeds
 from jaxrl.evaluation import evaluate, evaluation_key
 from jaxrl.parallel import map_seeds
 from jaxrl.statistics import bootstrap_interval
@@ -75,11 +76,12 @@ def evaluate_run(
         seed plays its last finite policy and is counted like any other.
 
     Raises:
-        ValueError: not a run folder, no good checkpoint, or a count is not positive.
+        ValueError: not a run folder, no good checkpoint, no such seed, or a count is not positive.
     """
     for name, value in (("episodes", episodes), ("max_steps", max_steps)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+    check_seeds(seed, name="seed")
     setup = driver.load(folder)
     paths = _choose(folder / run_folder.CHECKPOINTS, which, say)
     play = _player(setup, episodes, greedy, seed, max_steps)
@@ -250,14 +252,19 @@ def _of_seed(
 
 
 def _own_metrics(env: Any, metrics: Mapping[str, Any], index: int, finished: Any) -> dict[str, Any]:
-    """Means of the environment's own metrics over a seed's finished episodes, and their summary."""
+    """Means of the environment's own metrics over a seed's finished episodes, and what follows."""
     if not metrics or not finished.any():
         return {}
     means = {
         name: float(np.asarray(values[index], np.float64)[finished].mean())
         for name, values in metrics.items()
     }
-    return {"metrics": means, "summary": measures.summary(env, means)}
+    found = measures.warnings(env, means)
+    return {
+        "metrics": means,
+        "summary": measures.summary(env, means),
+        **({"warnings": found} if found else {}),
+    }
 
 
 def _every_episode(played: Any, seeds: range) -> list[dict[str, Any]]:
@@ -290,6 +297,10 @@ def _metric_lines(
             others = [f"{who} {row[name]:.4g}" for who, row in references.items() if name in row]
             beside = f"; {', '.join(others)}" if others else ""
             yield f"  {name}: {np.mean(values):.4g}{by_seed}{beside}"
+    for entry in known:
+        yield from (
+            f"  warning, seed {entry['seed']}: {line}" for line in entry.get("warnings", ())
+        )
 
 
 def _seed_line(entry: dict[str, Any]) -> str:

@@ -166,11 +166,14 @@ def describe_over_seeds(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def describe_training_episodes(record: Mapping[str, Any]) -> Iterator[str]:
-    """What the environment makes of a seed's training episodes; no line where it makes nothing."""
+    """What the environment makes, or warns, of a seed's training episodes; else no line."""
     for seed, own in record.get("training_episodes", {}).items():
-        if seed != "are" and own["summary"]:
+        if seed == "are":
+            continue
+        if own["summary"]:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in own["summary"].items())
             yield f"seed {seed}, all {own['episodes']} training episodes: {shown}"
+        yield from (f"warning, seed {seed}: {line}" for line in own.get("warnings", ()))
 
 
 def versions() -> dict[str, str]:

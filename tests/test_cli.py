@@ -212,12 +212,37 @@ def test_keys_of_evaluation_are_no_keys_of_training():
         ([*TRAIN, "--env-overrides", "gravty=1"], 1, "no parameter 'gravty'; nearest: gravity"),
         ([*TRAIN, "--env-overrides", "gravity"], 1, "override is key=value, got 'gravity'"),
         ([*TRAIN, "--env-overrides", "env_id=2"], 1, "env_id"),
+        ([*TRAIN, "--env-overrides", "gravity=9,8"], 1, "gravity is float32 [], which (9, 8) is"),
+        (
+            ["train", "ppo", "CrafterOO-Symbolic-v1", "--env-overrides", "area=33,47,9"],
+            1,
+            "area must be two whole numbers (width, height), got (33, 47, 9)",
+        ),
         ([*TRAIN, "--phi", "weights.npz"], 2, "ppo has no learnt objective"),
         (["train", "lpo", "CartPole-v1", "--phi", "absent.npz"], 1, "absent.npz"),
         ([*TRAIN, "--log-every", "4", "--checkpoint-every", "6"], 1, "a multiple of log_every"),
         (["resume", "absent"], 1, "absent is not a folder"),
         (["resume"], 2, "RUN"),
         (["evaluate", "."], 1, "is not a run folder"),
+        *[
+            ([*command, "--seed", str(seed)], 1, f"must be within 0..2147483647, got {seed}")
+            for command in (
+                TRAIN,
+                ["evaluate", "."],
+                ["render", "CartPole-v1"],
+                ["play", "CartPole-v1", "--web"],
+                ["evaluate-model", "no-change"],
+                ["bench", "env", "CartPole-v1"],
+                ["bench", "train", "ppo", "CartPole-v1"],
+                ["sweep", "ppo", "CartPole-v1", "--grid", "hp.lr=1,2"],
+            )
+            for seed in (-1, 2**31)
+        ],
+        (
+            ["sweep", "ppo", "CartPole-v1", "--grid", "hp.lr=1,2", "--sample-seed", "-1"],
+            1,
+            "sample_seed must be within 0..2147483647, got -1",
+        ),
         (["evaluate", ".", "--checkpoint", "newest"], 2, "last"),
         ([*TRAIN, "--on-nonfinite", "skip"], 2, "freeze-seed"),
         (["bench", "ppo", "CartPole-v1"], 2, "expected: jaxrl bench env ENV"),

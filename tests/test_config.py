@@ -12,7 +12,15 @@ import pytest
 
 from jaxrl import config as configs
 from jaxrl import registry
-from jaxrl.config import ConfigError, RunConfig, decode, encode, load_config, parse_overrides
+from jaxrl.config import (
+    ConfigError,
+    RunConfig,
+    decode,
+    encode,
+    load_config,
+    override_text,
+    parse_overrides,
+)
 from tests import fake_algorithm
 
 pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
@@ -72,6 +80,16 @@ def test_learnt_weights_travel_bit_for_bit():
     hp = hp.replace(objective=hp.objective.replace(hidden=weights.at[0, 0].set(-0.0)))
     back = RunConfig.from_json(json.loads(json.dumps(make_run("lpo", hp=hp).to_json()))).hp
     assert_same(back.objective, hp.objective)
+
+
+def test_overrides_that_json_does_not_have_come_back():
+    overrides = (("a", math.inf), ("area", (33, 47)), ("b", -math.inf), ("word", "spring"))
+    run = make_run(env_overrides=overrides)
+    back = RunConfig.from_json(json.loads(json.dumps(run.to_json(), allow_nan=False)))
+    assert back.env_overrides == overrides and hash(back.env_overrides)
+    assert back.fingerprint() == run.fingerprint()
+    other = make_run(env_overrides=(("a", math.inf), ("area", (47, 33))))
+    assert other.fingerprint() != run.fingerprint()
 
 
 def test_fingerprint_is_of_what_decides_the_arrays():
@@ -146,6 +164,7 @@ def test_absent_file(tmp_path):
 
 def test_overrides_are_typed_and_sorted():
     words = ["b=true", "a=200", "d=0.5", "c=spring", "e=", "f=1e-3", "g=x=y"]
+    words += ["i=33,47", "h=-1, 2,3", "j=33,", "k=a,b", "l=0.5,1"]
     assert parse_overrides(words) == (
         ("a", 200),
         ("b", True),
@@ -154,7 +173,14 @@ def test_overrides_are_typed_and_sorted():
         ("e", ""),
         ("f", 1e-3),
         ("g", "x=y"),
+        ("h", (-1, 2, 3)),
+        ("i", (33, 47)),
+        ("j", "33,"),
+        ("k", "a,b"),
+        ("l", "0.5,1"),
     )
+    texts = [f"{name}={override_text(value)}" for name, value in parse_overrides(words)]
+    assert parse_overrides(texts) == parse_overrides(words)
     assert [type(value) for _, value in parse_overrides(words)[:2]] == [int, bool]
 
 

@@ -31,6 +31,9 @@ class Measured(CostlyReset):
     def episode_summary(self, means):
         return {"root": math.sqrt(means["square"])}
 
+    def episode_warnings(self, means):
+        return ["long"] if means["square"] > 20 else []
+
     def episode_references(self):
         return {"human": {"root": 7.0}, "nobody": {}}
 
@@ -98,10 +101,13 @@ def test_all_training_episodes_by_hand():
         "mean_return": 5.0,
         "metrics": {"square": 21.0},
         "summary": {"root": math.sqrt(21)},
+        "warnings": ["long"],
     }
     assert record["1"] == {"episodes": 0, "mean_return": None, "metrics": {}, "summary": {}}
     lines = list(describe_training_episodes({"training_episodes": {"are": "all", **record}}))
-    assert lines == ["seed 0, all 4 training episodes: root 4.583"]
+    assert lines == ["seed 0, all 4 training episodes: root 4.583", "warning, seed 0: long"]
+    short = episodes.of_training(ENV, [{**rows[0], "seed": 0}])
+    assert "warnings" not in short["0"]
     assert episodes.of_training(CostlyReset(), [{"seed": 0, "episodes": 1}]) == {}
     assert episodes.of_training(ENV, []) == {}
 
@@ -111,10 +117,13 @@ def test_evaluation_reports_finished_episodes_beside_references():
     entry = _own_metrics(ENV, {"square": np.asarray([[9.0, 400.0, 16.0]])}, 0, finished)
     assert entry == {"metrics": {"square": 12.5}, "summary": {"root": math.sqrt(12.5)}}
     assert _own_metrics(ENV, {"square": np.ones((1, 3))}, 0, np.zeros(3, bool)) == {}
-    other = {"metrics": {"square": 7.5}, "summary": {"root": 0.5}}
+    long = _own_metrics(ENV, {"square": np.asarray([[9.0, 4.0, 36.0]])}, 0, finished)
+    assert long["warnings"] == ["long"]
+    other = {"metrics": {"square": 7.5}, "summary": {"root": 0.5}, "warnings": ["long"], "seed": 2}
     lines = list(_metric_lines([entry, {}, other], episodes.references(ENV)))
     assert lines == [
         "  square: 10 (by seed: 12.5, 7.5)",
         "  root: 2.018 (by seed: 3.536, 0.5); human 7",
+        "  warning, seed 2: long",
     ]
     assert list(_metric_lines([{}], {})) == []

@@ -134,6 +134,7 @@ def test_an_override_of_the_constructor_is_passed_on():
         ("Probe-Action-v1", {"zzz": 1}, "nearest: max_steps_in_episode, reward_scale"),
         ("CartPole-v1", {"max_steps_in_episode": 1.5}, "is int32, which cannot hold 1.5"),
         ("CartPole-v1", {"gravity": "strong"}, "gravity is float32, which 'strong' is not"),
+        ("CartPole-v1", {"gravity": (9, 8)}, r"gravity is float32 \[\], which \(9, 8\) is not"),
         ("CartPole-v1", {"gravity": None}, "gravity is float32, which None is not"),
     ],
 )

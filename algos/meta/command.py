@@ -15,7 +15,7 @@ from jaxrl.algos.meta.run import MetaResult, meta_train
 from jaxrl.algos.meta.strategies import CMA_ES, OPEN_ES, RANKS, SNES, Z_SCORE, Evolution
 from jaxrl.algos.meta.tasks import AUC, check_action_kinds, make_task
 from jaxrl.algos.on_policy import drift_files
-from jaxrl.config import RunConfig
+from jaxrl.config import RunConfig, check_seeds
 from jaxrl.driver import Options
 from jaxrl.options import (
     CACHE,
@@ -159,8 +159,7 @@ def make_config(name: str, options: Any) -> MetaConfig:
         ValueError: whatever is wrong, in one line; nothing was compiled.
     """
     learnt = _learnt(name)
-    if not 0 <= options.seed < 2**31:
-        raise UsageError(f"--seed must be within 0..{2**31 - 1}, got {options.seed}")
+    check_seeds(options.seed, name="--seed")
     if options.phi is not None:
         if options.hidden is not None:
             raise UsageError("--hidden is for a new network; that of --phi has its own")

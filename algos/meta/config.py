@@ -18,7 +18,7 @@ from jaxrl import registry
 from jaxrl.algorithm import LearntObjective
 from jaxrl.algos.meta.strategies import Evolution
 from jaxrl.algos.meta.tasks import AUC, FINAL
-from jaxrl.config import ConfigError, RunConfig, decode, encode
+from jaxrl.config import ConfigError, RunConfig, check_seeds, decode, encode
 from jaxrl.run_folder import META_TRAINING
 
 SCHEMA = 1
@@ -64,8 +64,7 @@ class MetaConfig:
             least = 2 if name == "baseline_seeds" else 1
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not 0 <= self.seed < 2**31:
-            raise ConfigError(f"seed must be within 0..{2**31 - 1}, got {self.seed}")
+        check_seeds(self.seed, name="seed")
         if self.fitness not in (AUC, FINAL):
             raise ConfigError(f"fitness must be {AUC} or {FINAL}, got {self.fitness!r}")
         if not self.tasks:

@@ -24,6 +24,7 @@ from jaxrl.environment import Environment, EnvParams
 from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo import observations, pixels
 from jaxrl.envs.crafter_oo.draws import KeyDraws, draw_world
+from jaxrl.envs.crafter_oo.limits import check
 from jaxrl.envs.crafter_oo.rules import Rules, crafter
 from jaxrl.envs.crafter_oo.rules import preset as rules_of
 from jaxrl.envs.crafter_oo.score import PUBLISHED, score
@@ -33,6 +34,7 @@ from jaxrl.envs.crafter_oo.transition import CAPACITY, NEAR, transition
 from jaxrl.envs.crafter_oo.worldgen import generate
 from jaxrl.spaces import Box, Discrete, Space
 
+_OVERFLOW = "overflow"
 _SMALLEST = 9  # cells along a side of a map
 _PICTURE = 3  # a child of the step's key that no draw takes, see `KeyDraws`
 
@@ -98,6 +100,10 @@ class CrafterOO(Environment, abc.ABC):
         """A limit of 10,000 steps and the rules of the constructor."""
         return Params(rules=self._default_rules)
 
+    def check_params(self, params: Params) -> None:
+        """Raises a `ValueError` that names the rule for one beyond its limits, see `limits`."""
+        check(params.rules, "rules.")
+
     def reset_env(self, key: jax.Array, params: Params) -> tuple[Any, WorldState]:
         """A new world: the first observation and the state."""
         key_world, key_observe = jax.random.split(key)
@@ -126,10 +132,12 @@ class CrafterOO(Environment, abc.ABC):
     def episode_metrics(self, info: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Percent of the episode, 0 or 100, by achievement: of many, how often each was unlocked.
 
-        `info` is that of the episode's last step.
+        And `overflow`: of many, in how many the state had no room, see `WorldState`. `info` is that
+        of the episode's last step.
         """
-        unlocked = jnp.float32(100) * info["achievements"].astype(jnp.float32)
-        return {name: unlocked[i] for i, name in enumerate(c.ACHIEVEMENTS)}
+        happened = jnp.append(info["achievements"], info["overflow"])
+        percent = jnp.float32(100) * happened.astype(jnp.float32)
+        return {name: percent[i] for i, name in enumerate((*c.ACHIEVEMENTS, _OVERFLOW))}
 
     def episode_summary(self, means: Mapping[str, float]) -> dict[str, float]:
         """The score of episodes whose mean `episode_metrics` are `means`, see `score.score`.
@@ -139,6 +147,16 @@ class CrafterOO(Environment, abc.ABC):
         if self.task_name != EVERYTHING:
             return {}
         return {"score": float(score([means[name] for name in c.ACHIEVEMENTS]))}
+
+    def episode_warnings(self, means: Mapping[str, float]) -> list[str]:
+        """A line if there was no room for all objects in some of the episodes."""
+        share = means[_OVERFLOW]
+        if not share > 0:
+            return []
+        return [
+            f"in {share:.3g}% of the episodes objects were lost or did not act, for want of room:"
+            f" give a capacity above {self.capacity}, or near above {self.near}"
+        ]
 
     def episode_references(self) -> dict[str, dict[str, float]]:
         """What is published, of all episodes of a training of 1e6 steps; see `score.PUBLISHED`."""

@@ -86,7 +86,9 @@ class GoalConditioned(Environment):
         super().__init__()
         self.unwrapped = env
         self.reset_chunk = env.reset_chunk
+        self.check_params = env.check_params
         self.episode_metrics = env.episode_metrics
+        self.episode_warnings = env.episode_warnings
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ from jaxrl.envs.crafter_oo.state import (
     new_object,
     offsets,
     open_chunks,
+    standing_on,
 )
 from jaxrl.staging import stage
 
@@ -131,8 +132,7 @@ def _sleep_or_wake(player: Player, action: jax.Array, life: Life) -> tuple[Playe
 def _look(state: WorldState, player: Player) -> _Target:
     dx, dy = offsets(player.facing)
     x, y = player.x + dx, player.y + dy
-    objects = state.objects
-    hit = (objects.kind != 0) & (objects.x == x) & (objects.y == y)
+    hit = standing_on(state.objects, x, y)
     return _Target(x, y, material_at(state.materials, x, y), hit, jnp.any(hit))
 
 

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.crafter_oo import constants as c
-from jaxrl.envs.crafter_oo.state import Objects, Player, WorldState, chunk_grid
+from jaxrl.envs.crafter_oo.state import LARGEST_SIDE, Objects, Player, WorldState, chunk_grid
 from jaxrl.envs.crafter_oo.transition import CAPACITY
+from jaxrl.envs.crafter_oo.view import VIEW
 
 _DIRECTION = {(int(x), int(y)): index for index, (x, y) in enumerate(c.DIRECTIONS)}
 _OBJECT_DTYPES = {
@@ -26,7 +27,9 @@ _OBJECT_DTYPES = {
 
 
 def from_reference(env: Any, capacity: int = CAPACITY) -> WorldState:
-    """The state of a live `crafter.Env` of any area.
+    """The state of a live `crafter.Env` of any area and any size of its pictures.
+
+    Its time limit and whether it pays are no part of a state, and are not read.
 
     Objects fill the first slots, in the order of their ids, which are their places in the world's
     list. A killed creature that the world still holds is there with health 0.
@@ -37,7 +40,8 @@ def from_reference(env: Any, capacity: int = CAPACITY) -> WorldState:
 
     Raises:
         ImportError: the package `crafter` is not installed.
-        ValueError: not a `crafter.Env`, not reset yet, or more objects than slots.
+        ValueError: not a `crafter.Env`, not reset yet, with another view or a larger area than a
+            state can have, or more objects than slots.
     """
     check_reference(env)
     state: WorldState = jax.tree.map(jnp.asarray, snapshot(env, capacity))
@@ -59,8 +63,20 @@ def check_reference(env: Any, reset: bool = True) -> None:
         ) from error
     if not isinstance(env, crafter.Env):
         raise ValueError(f"expected a crafter.Env, got {type(env).__module__}.{type(env).__name__}")
+    # In the reference the view also decides which objects act.
+    if tuple(int(side) for side in env._view) != VIEW:
+        raise ValueError(f"view is {_by(env._view)} in the crafter.Env, but {_by(VIEW)} in a state")
+    if max(env._world.area) > LARGEST_SIDE:
+        raise ValueError(
+            f"area is {_by(env._world.area)} in the crafter.Env, but a side of a state has at most"
+            f" {LARGEST_SIDE} cells"
+        )
     if reset and env._player is None:
         raise ValueError("the crafter.Env has no world yet: call its reset() first")
+
+
+def _by(sides: Any) -> str:
+    return " x ".join(str(int(side)) for side in sides)
 
 
 def snapshot(env: Any, capacity: int) -> WorldState:

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxrl.dtypes import strong
 from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo.limits import check
 from jaxrl.registry import replaced
 
 
@@ -319,9 +320,11 @@ def preset(name: str) -> Rules:
 def named(rules: Rules, path: str, value: ArrayLike) -> Rules:
     """`rules` with the leaf of a dotted name replaced, e.g. `creatures.zombie_damage`.
 
+    `value` may be a tracer, so that worlds are mapped over; what it is cannot be checked then.
+
     Raises:
-        ValueError: no such rule (the message names the nearest ones), or a value of another shape
-            or one that does not fit the rule's dtype.
+        ValueError: no such rule (the message names the nearest ones), or a value of another shape,
+            one that does not fit the rule's dtype, or one beyond its limits (see `limits`).
     """
     new: Rules = replaced(rules, path, value)
     _, _, name = path.rpartition(".")
@@ -329,4 +332,5 @@ def named(rules: Rules, path: str, value: ArrayLike) -> Rules:
     old, leaf = getattr(getattr(rules, group), name), getattr(getattr(new, group), name)
     if leaf.shape != old.shape:
         raise ValueError(f"{path} is {old.dtype} {list(old.shape)}, got {value!r}")
+    check(new)
     return new

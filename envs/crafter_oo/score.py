@@ -16,8 +16,8 @@ from jaxrl.envs.crafter_oo import constants as c
 def score(success: Any) -> Any:
     """The score of success rates: exp(mean of ln(1 + s)) - 1 over the achievements.
 
-    Hafner (2021), arXiv 2109.06780, sec. 3.3. The logarithm makes the first percent of a hard
-    achievement worth more than the last percent of an easy one.
+    Hafner (2021), arXiv 2109.06780, its evaluation protocol. The logarithm makes the first percent
+    of a hard achievement worth more than the last percent of an easy one.
 
     Args:
         success: percent of the episodes in which each achievement was unlocked, [..., 22].
@@ -38,13 +38,15 @@ def score(success: Any) -> Any:
 
 
 class Published(NamedTuple):
-    """What somebody reached in 1e6 steps (people: in 20 episodes each).
+    """What somebody reached in 1e6 steps (five people: in 20 episodes each).
 
     Attributes:
-        score: percent, as published.
+        score: percent, as published: the mean of each seed's, or person's, own score. That of the
+            mean success rates below may differ a little; people's is 52.0.
         mean_return: as published.
-        source: where.
-        success: percent of the episodes by achievement, where published with the environment.
+        source: the paper; score and return are as in the table of the package's own README.
+        success: percent of the episodes by achievement, where published with the environment: from
+            the episodes in `scores/` of its repository.
     """
 
     score: float

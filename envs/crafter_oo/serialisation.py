@@ -18,7 +18,7 @@ The text is an object with these fields, all of them required and no others allo
                 and for a zombie `cooldown`, for a skeleton `reload`, for an arrow `facing`, for a
                 plant `grown` and `ripe` (derived from the rules, checked on reading)
     chunks      [column, row] of each square of 12 x 12 cells that has held an object, in the order
-                in which they first did
+                in which they first did; those of the player and of all objects are among them
 
 Writing checks what reading checks, so that whatever was written can be read. Both raise a
 `ValueError` that names the field.
@@ -264,6 +264,7 @@ def _state(record: Any, ripe_after: int) -> WorldState:
     )
     _derived(top["daylight"], "daylight", _short(daylight(jnp.int32(state.time))))
     _fill_objects(state, items_of(top["objects"], "objects"), ripe_after)
+    _check_chunks(state)
     result: WorldState = state
     return result
 
@@ -374,6 +375,18 @@ def _fill_objects(state: WorldState, records: list[Any], ripe_after: int) -> Non
         held[cell], last_slot, last_id = name, slot, row["id"]
         for field, entry in row.items():
             getattr(state.objects, field)[slot] = entry
+
+
+def _check_chunks(state: WorldState) -> None:
+    """Whoever stands in a square has opened it: the player, and every object."""
+    objects, player = state.objects, state.player
+    places = {"player": (int(player.x), int(player.y))}
+    for index, slot in enumerate(np.flatnonzero(objects.kind)):
+        places[f"objects[{index}]"] = int(objects.x[slot]), int(objects.y[slot])
+    for name, (x, y) in places.items():
+        chunk = x // c.CHUNK, y // c.CHUNK
+        if state.chunk_order[chunk] < 0:
+            raise ValueError(f"chunks lacks {list(chunk)}, in which {name} stands")
 
 
 def _object_row(value: Any, name: str, area: tuple[int, int], ripe_after: int) -> dict[str, int]:

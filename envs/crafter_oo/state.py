@@ -254,6 +254,11 @@ def material_at(materials: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.where(inside, found, jnp.uint8(0))
 
 
+def standing_on(objects: Objects, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Whether each slot's object stands on the cell (x, y), int16 []: bool [N]."""
+    return (objects.kind != 0) & (objects.x == x) & (objects.y == y)
+
+
 class Population(NamedTuple):
     """The part of a state that changes when objects come and go.
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl import registry
+from jaxrl.config import check_seeds
 from jaxrl.play.controls import HELP, NEW, QUIT, PlayError, Section, find_controls
 from jaxrl.play.record import Move, Record, Recorder, same_reward
 from jaxrl.rendering.draw import Frame
@@ -45,8 +46,10 @@ class Game:
         """Begins the first episode.
 
         Raises:
-            ValueError: no such environment, overrides that do not fit, or it cannot be played.
+            ValueError: no such environment or seed, overrides that do not fit, or it cannot be
+                played.
         """
+        check_seeds(seed, name="seed")
         self.name = name
         self.env, self.params = registry.make(name, **dict(env_overrides or {}))
         self.controls = find_controls(self.env, self.params, name)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxrl.config import overrides_from_json
 from jaxrl.play.controls import PlayError
 
 FORMAT, VERSION = "jaxrl.play", 1
@@ -90,6 +91,7 @@ def read_record(path: Path) -> Record:
     env, overrides, seed = (head.get(name) for name in ("env", "env_overrides", "seed"))
     if not isinstance(env, str) or not isinstance(overrides, dict) or not _whole(seed):
         raise PlayError(f"{path}, line 1: needs env, env_overrides and a whole seed")
+    overrides = dict(overrides_from_json(overrides))
     moves = tuple(_move(path, number, line) for number, line in enumerate(lines[1:], start=2))
     return Record(env, overrides, int(str(seed)), moves)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxrl import checkpoint, registry, run_folder
-from jaxrl.config import parse_overrides
+from jaxrl.config import check_seeds, parse_overrides
 from jaxrl.evaluation import random_act
 from jaxrl.rendering.episode import Act, Episode, collect
 from jaxrl.rendering.files import SUFFIXES, check_fps, check_path, save
@@ -108,6 +108,7 @@ def render(request: Request, say: Callable[[str], None] = print) -> Rendered:
     for name in ("episodes", "max_steps"):
         if getattr(request, name) < 1:
             raise RenderError(f"{name} must be at least 1, got {getattr(request, name)}")
+    check_seeds(request.seed, name="seed")
     scene = _scene(request, say)
     path = _path(request, scene)
     page = path.suffix.lower() == _PAGE

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import tyro
 
 from jaxrl import registry
-from jaxrl.config import RunConfig, parse_overrides
+from jaxrl.config import RunConfig, override_text, parse_overrides
 from jaxrl.options import (
     CACHE,
     ENV_OVERRIDES,
@@ -186,7 +186,10 @@ def train_command(run: RunConfig) -> str:
     words = ["jaxrl", "train", run.algorithm, run.env, "--seeds", str(run.seeds)]
     words += ["--seed", str(run.seed + run.seeds), "--total-steps", str(run.total_steps)]
     if run.env_overrides:
-        words += ["--env-overrides", *(f"{name}={value}" for name, value in run.env_overrides)]
+        words += [
+            "--env-overrides",
+            *(f"{name}={override_text(value)}" for name, value in run.env_overrides),
+        ]
     preset = registry.algorithm(run.algorithm).preset(run.env)
     for name, value in changes(run, preset).items():
         path, _, last = name.replace("_", "-").rpartition(".")

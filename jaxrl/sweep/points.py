@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxrl.config import check_seeds
 from jaxrl.options import UsageError
 from jaxrl.sweep.names import checked, known, parse
 
@@ -102,6 +103,7 @@ def expand(
     if samples is not None and (samples < 1 or not ranges):
         reason = "must be at least 1" if samples < 1 else "needs a random axis"
         raise UsageError(f"the number of samples {reason}")
+    check_seeds(sample_seed, name="sample_seed")
     count = (samples or DEFAULT_SAMPLES) if ranges else 1
     limits = {name: _range(table[name], value, name) for name, value in ranges.items()}
     drawn = [

@@ -111,6 +111,15 @@ def test_a_replay_gives_the_same_game(tmp_path):
     assert moves_of(other) != moves_of(game)
 
 
+def test_a_tuple_and_a_seed_of_a_record(tmp_path):
+    path = tmp_path / "game.jsonl"
+    Recorder(path, "E", {"area": (33, 47)}, 2**31, overwrite=False).close()
+    record = read_record(path)
+    assert record.env_overrides == {"area": (33, 47)}
+    with pytest.raises(ValueError, match=r"seed must be within 0\.\.2147483647, got 2147483648"):
+        Game(CARTPOLE, {}, record.seed)
+
+
 def test_a_replay_that_is_paid_otherwise_is_refused():
     game = Game(CARTPOLE)
     with pytest.raises(PlayError, match="move 2 was paid 3 when it was recorded and 1 now"):

@@ -84,6 +84,7 @@ def run(options: Any, command: str, say: Callable[[str], None]) -> tuple[dict[st
     """The record of an evaluation and the lines that show it; arguments as parsed."""
     import jax
 
+    from jaxrl.config import check_seeds
     from jaxrl.envs.crafter_oo import rules as rule_sets
     from jaxrl.envs.crafter_oo.evaluation import models, scenarios, suite
 
@@ -94,6 +95,7 @@ def run(options: Any, command: str, say: Callable[[str], None]) -> tuple[dict[st
         models.factory(name)
     if options.trials < 1 or not chosen:
         raise UsageError("--trials must be at least 1, and --scenarios name at least one")
+    check_seeds(options.seed, name="seed")
     if options.out is not None:
         _check_out(options.out, options.overwrite)
     made = {}

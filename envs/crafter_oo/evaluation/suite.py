@@ -18,6 +18,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxrl.config import check_seeds
 from jaxrl.envs.crafter_oo.evaluation.canonical import conform, fingerprint
 from jaxrl.envs.crafter_oo.evaluation.fidelity import fidelity
 from jaxrl.envs.crafter_oo.evaluation.models import Model
@@ -71,11 +72,13 @@ def evaluate(
         say: takes a line for each scenario.
 
     Raises:
-        ValueError: no model, scenario or trial, or a model's state or log-probability is none.
+        ValueError: no model, scenario or trial, no such seed, or a model's state or log-probability
+            is none.
         IntractableError: from the oracle, see `exact`.
     """
     if not models or not scenarios or trials < 1:
         raise ValueError("at least one model, one scenario and one trial are needed")
+    check_seeds(seed, name="seed")
     results: Results = {name: {} for name in models}
     for done, scenario in enumerate(scenarios, 1):
         say(f"{done} of {len(scenarios)}: {scenario.name}")

@@ -59,11 +59,6 @@ def world(
     cells = np.full(area, c.material(ground), np.uint8)
     for cell, name in (materials or {}).items():
         cells[cell] = c.material(name)
-    objects = {name: np.zeros(capacity, dtype) for name, dtype in _DTYPES.items()}
-    for slot, (kind, x, y, *fields) in enumerate(things):
-        row = {"id": slot + 2, "kind": c.kind(kind), "x": x, "y": y, "health": _FULL[kind]}
-        for name, value in (row | (fields[0] if fields else {})).items():
-            objects[name][slot] = value
     owned = HEALTHY | dict(items or {})
     order = np.full(chunk_grid(area), -1, np.int16)
     for x, y in [at, *((thing[1], thing[2]) for thing in things)]:
@@ -89,12 +84,22 @@ def world(
         time=np.int32(time),
         materials=cells,
         player=Player(**fields),
-        objects=Objects(**objects),
+        objects=_objects(things, capacity),
         next_id=np.int32(len(things) + 2),
         chunk_order=order,
         overflow=np.bool_(False),
     )
     return jax.tree.map(jnp.asarray, state)
+
+
+def _objects(things: Sequence[tuple], capacity: int) -> Objects:
+    """The slots of things, see `world`."""
+    objects = {name: np.zeros(capacity, dtype) for name, dtype in _DTYPES.items()}
+    for slot, (kind, x, y, *fields) in enumerate(things):
+        row = {"id": slot + 2, "kind": c.kind(kind), "x": x, "y": y, "health": _FULL[kind]}
+        for name, value in (row | (fields[0] if fields else {})).items():
+            objects[name][slot] = value
+    return Objects(**objects)
 
 
 def draws(

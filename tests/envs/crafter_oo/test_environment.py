@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import jaxrl
+from jaxrl import episodes
+from jaxrl.config import parse_overrides
 from jaxrl.envs.crafter_oo import constants as c
+from jaxrl.envs.crafter_oo import limits
 from jaxrl.envs.crafter_oo import rules as rule_sets
 from tests.envs.crafter_oo.small_worlds import X, Y, world
 
@@ -69,6 +72,11 @@ def test_capacity_grows_with_the_area(area, capacity, near):
         ({"rules.creatures.zombie_damage": 2.5}, "zombie_damage is int16, which cannot hold 2.5"),
         ({"rules.creatures.zombie_damage": 70_000}, "zombie_damage is int16"),
         ({"rules.creatures.zombie_damage.x": 1}, "'zombie_damage' is a value"),
+        (
+            {"rules.creatures.zombie_damage": -1},
+            r"rules\.creatures\.zombie_damage must be in 0\.\.127",
+        ),
+        ({"rules.balance.interval": 0}, r"rules\.balance\.interval must be at least 1, got 0"),
     ],
 )
 @pytest.mark.parametrize("env_id", [ID, "CrafterOO-OO-v1"])
@@ -113,6 +121,109 @@ def test_rules_named():
     ]:
         with pytest.raises(ValueError, match=message):
             rule_sets.named(rules, path, value)
+
+
+ITEMS = np.full(16, 9, np.int8)
+BEYOND = {
+    "life.maximum": (
+        np.where(np.arange(16) == c.item("wood"), 127, ITEMS),
+        "127 of wood and 1 more",
+    ),
+    "life.initial": (
+        np.where(np.arange(16) == c.item("food"), 122, ITEMS),
+        "122 of food and 6 more",
+    ),
+    "life.eat_cow": (119, r"life\.maximum: 9 of food and 119 more in a step are more than 127"),
+    "life.sword_damage": ([1, 2, -3, 5], r"must be in 0\.\.127, got -3"),
+    "life.hunger": (np.nan, "float32, which cannot hold nan"),
+    "recipes.make_gives": ([1, 1, 119, 1, 1, 1], "9 of iron_pickaxe and 119 more"),
+    "recipes.collect_leaves": (np.full(13, 13), r"must be in 0\.\.12, got 13"),
+    "creatures.update_distance": (-1, "must be at least 0, got -1"),
+    "creatures.zombie_damage": (128, r"must be in 0\.\.127, got 128"),
+    "creatures.zombie_damage_asleep": (-7, r"must be in 0\.\.127, got -7"),
+    "creatures.cow_health": (-1, "must be at least 0, got -1"),
+    "creatures.zombie_chase_probability": (1.5, r"must be in 0\.\.1, got 1.5"),
+    "balance.interval": (-10, "must be at least 1, got -10"),
+    "balance.material": ([2, 4, 0], r"must be in 1\.\.12, got 0"),
+    "balance.spawn_probability": ([0.3, -0.1, 0.01], r"must be in 0\.\.1, got -0.1"),
+    "balance.despawn_distance": ([0, -7, 5], "must be at least 0, got -7"),
+    "balance.high": ([3.5, np.inf, 1.5], "must be finite, got inf"),
+    "terrain.tree_probability": (np.inf, r"must be in 0\.\.1, got inf"),
+    "terrain.cow_distance": (-3.0, "must be at least 0, got -3.0"),
+}
+
+
+@pytest.mark.parametrize("path", BEYOND)
+def test_rules_beyond_their_limits_are_named(path):
+    value, message = BEYOND[path]
+    old, override = rule_sets.crafter(), {f"rules.{path}": value}
+    for make in (
+        lambda: rule_sets.named(old, path, value),
+        lambda: jaxrl.make(ID, **override),
+        lambda: jaxrl.make(ID, task="goal", **override),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            make()
+        assert path in str(error.value) or "life.maximum" in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_what_is_no_number_is_within_no_limits():
+    rules = rule_sets.crafter()
+    terrain = rules.terrain.replace(water=jnp.float32(np.nan))
+    with pytest.raises(ValueError, match=r"terrain\.water must be a number, got nan"):
+        limits.check(rules.replace(terrain=terrain))
+
+
+def test_what_is_at_the_limit_is_allowed():
+    for path, value in {
+        "life.maximum": np.full(16, 120, np.int8),  # a cow gives 6
+        "life.hunger": np.inf,
+        "creatures.zombie_damage": 127,
+        "creatures.update_distance": 0,
+        "balance.interval": 1,
+        "balance.spawn_probability": [0.0, 1.0, 0.5],
+        "balance.low": [-3.0, 0.0, 1e9],
+        "terrain.mountain": np.inf,
+    }.items():
+        rule_sets.named(rule_sets.crafter(), path, value)
+    env = jaxrl.make(ID, **{"rules.balance.interval": np.array([1, 10, 100])})[0]  # a batch
+    assert env.name == ID
+    with pytest.raises(ValueError, match="interval must be at least 1, got 0"):
+        jaxrl.make(ID, **{"rules.balance.interval": np.array([1, 0, 100])})
+
+
+def test_rules_are_named_under_a_transformation():
+    def damage(rules, value):
+        return rule_sets.named(rules, "creatures.zombie_damage", value).creatures.zombie_damage
+
+    rules, values = rule_sets.crafter(), jnp.arange(3, dtype=jnp.int32)
+    for mapped in (jax.vmap(damage, (None, 0)), jax.jit(jax.vmap(damage, (None, 0)))):
+        out = mapped(rules, values)
+        assert out.dtype == jnp.int16 and out.tolist() == [0, 1, 2]
+    assert int(jax.jit(lambda rules: damage(rules, 4))(rules)) == 4
+    with pytest.raises(ValueError, match="int16, which cannot hold"):
+        jax.vmap(damage, (None, 0))(rules, values.astype(jnp.float32))
+    with pytest.raises(ValueError, match=r"zombie_damage is int16 \[\]"):
+        jax.vmap(damage, (None, 0))(rules, jnp.ones((3, 2), jnp.int16))
+
+
+@pytest.mark.parametrize("task", ["all", "goal"])
+def test_overflow_is_warned_of(task):
+    env = jaxrl.make(ID, **SMALL, task=task)[0]
+    means = dict.fromkeys(c.ACHIEVEMENTS, 50.0)
+    assert episodes.warnings(env, means | {"overflow": 0.0}) == []
+    assert episodes.warnings(env, {}) == []  # no episode ended
+    assert episodes.warnings(env, means | {"overflow": 1 / 3}) == [
+        "in 0.333% of the episodes objects were lost or did not act, for want of room: give a"
+        " capacity above 48, or near above 48"
+    ]
+
+
+def test_the_area_of_a_command_line():
+    env = jaxrl.make(ID, **dict(parse_overrides(["area=33,47", "rules.life.sword_damage=1,1,1,9"])))
+    assert env[0].area == (33, 47)
+    assert env[1].rules.life.sword_damage.tolist() == [1, 1, 1, 9]
 
 
 def test_batches_of_worlds_with_different_rules_are_what_each_world_is_alone():
@@ -167,6 +278,11 @@ def test_info_and_the_end_of_an_episode():
     np.testing.assert_array_equal(info["achievements"], achieved)
     np.testing.assert_allclose(reward, [-0.9, 0, -0.9, 1], atol=1e-6)
     assert set(info) == {"achievements", "discount", "overflow"}
+    metrics = jax.vmap(env.episode_metrics)(info)
+    assert set(metrics) == {*c.ACHIEVEMENTS, "overflow"}
+    assert metrics["overflow"].tolist() == [0, 0, 0, 100]
+    assert metrics["place_plant"].tolist() == [0, 0, 0, 100]
+    assert metrics["wake_up"].tolist() == [0] * 4
 
 
 def test_the_same_key_gives_the_same_run():

@@ -1,6 +1,7 @@
 """The state read from a live `crafter.Env`, against what the environment holds."""
 
 import crafter
+import jax
 import numpy as np
 import pytest
 from crafter import objects as things
@@ -74,6 +75,29 @@ def test_wrong_arguments_are_named(env):
         from_reference(3)
     with pytest.raises(ValueError, match="has no world yet: call its reset"):
         from_reference(crafter.Env(area=(9, 9), seed=1))
+
+
+@pytest.mark.parametrize("view", [(9, 7), (7, 9), (11, 11), 5])
+def test_another_view_is_refused(view):
+    env = crafter.Env(area=(9, 9), view=view, seed=1)
+    shape = view if isinstance(view, tuple) else (view, view)
+    with pytest.raises(ValueError, match=f"view is {shape[0]} x {shape[1]} in the crafter.Env"):
+        from_reference(env)
+
+
+def test_a_larger_area_than_a_state_has_is_refused():
+    env = crafter.Env(area=(10, 769), seed=1)
+    with pytest.raises(ValueError, match="area is 10 x 769 in the crafter.Env, but a side"):
+        from_reference(env)
+
+
+def test_the_size_of_pictures_is_no_part_of_a_state():
+    states = []
+    for size, length in (((64, 64), 10_000), ((40, 90), 50)):
+        env = crafter.Env(area=(9, 9), size=size, length=length, seed=3)
+        env.reset()
+        states.append(from_reference(env))
+    jax.tree.map(np.testing.assert_array_equal, *states)
 
 
 def test_an_object_of_another_kind_is_refused():

@@ -219,6 +219,14 @@ WRONG = {
     "id player": (_set(["objects", 0, "id"], 1), r"objects\[0\].id must be in 2\.\."),
     "slot order": (_set(["objects", 1, "slot"], 0), r"objects\[1\].slot is 0, but slots ascend"),
     "chunk": (_set(["chunks", 0], [2, 0]), r"chunks\[0\]\[0\] must be in 0\.\.1, got 2"),
+    "chunk of player": (
+        _set(["chunks"], [[1, 0]]),
+        r"chunks lacks \[0, 0\], in which player stands",
+    ),
+    "chunk of object": (
+        _set(["chunks"], [[0, 0]]),
+        r"chunks lacks \[1, 0\], in which objects\[1\] stands",
+    ),
     "chunk twice": (_set(["chunks", 0], [0, 0]), r"chunks\[1\] is \[0, 0\], which was there"),
 }
 
@@ -269,6 +277,7 @@ def _player(**fields):
         (_objects(kind=jnp.zeros(9, jnp.uint8)), r"objects.id is not 0 in slot 0"),
         (_world(materials=jnp.zeros((14, 3), jnp.uint8)), r"materials\[0\] has '\?' at x = 0"),
         (_world(chunk_order=jnp.ones((2, 1), jnp.int16)), r"chunk_order is -1, or 0"),
+        (_world(chunk_order=jnp.asarray([[0], [-1]], jnp.int16)), r"chunks lacks \[1, 0\]"),
     ],
 )
 def test_a_state_that_could_not_be_read_is_not_written(change, message):

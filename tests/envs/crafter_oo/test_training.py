@@ -56,6 +56,7 @@ def test_ppo_trains(name):
     for row in rows:
         assert all(np.isfinite(value) for value in row.values()), row
         assert row["episodes"] == 4 and row["episode_length"] == 6
+        assert row["episode/overflow"] == 0
         # Of four episodes a multiple of 25% unlocked each.
         rates = [row[f"episode/{achievement}"] for achievement in c.ACHIEVEMENTS]
         assert set(np.asarray(rates).tolist()) <= {0.0, 25.0, 50.0, 75.0, 100.0}

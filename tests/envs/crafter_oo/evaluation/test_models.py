@@ -80,6 +80,31 @@ def test_samples_are_as_frequent_as_likely(world):
     assert abs(share - likely) < 4 * math.sqrt(likely * (1 - likely) / 300)
 
 
+@pytest.mark.parametrize("name", ["random", "fitted"])
+def test_samples_depend_on_the_action_and_the_key_as_by_hand(world, name):
+    # Of five moves (staying, and four free cells) one was seen after each action, once. The general
+    # context saw both: (1 + 1/5) / 3 = 0.4 each; then (1 + 0.4) / 2 = 0.7 and (1 + 0.7) / 2 = 0.85
+    # for what this action did, 0.4 / 2 / 2 = 0.1 for what the other one did. Unfitted: 1/5 each.
+    after = {"move_left": (7, 8), "move_right": (9, 8)}
+    steps = [life(world, [c.action(action)])[0] for action in after]
+    assert [(int(s.player.x), int(s.player.y)) for _, _, s in steps] == list(after.values())
+    model = FactoredModel().fit(steps) if name == "fitted" else FactoredModel()
+    num = 200
+    for action, cell in after.items():
+        drawn = [model.sample(jax.random.key(seed), world, c.action(action)) for seed in range(num)]
+        assert {int(s.player.action) for s in drawn} == {c.action(action)}
+        counts = Counter((int(s.player.x), int(s.player.y)) for s in drawn)
+        other = next(there for there in after.values() if there != cell)
+        expected = {cell: 0.85, other: 0.1} if name == "fitted" else {cell: 0.2, other: 0.2}
+        for there, likely in expected.items():
+            assert abs(counts[there] / num - likely) < 4 * math.sqrt(likely * (1 - likely) / num)
+    again, once_more = (model.sample(jax.random.key(5), world, NOOP) for _ in range(2))
+    assert same(again, once_more)
+    # A state records the action that led to it.
+    state, action, left = steps[0]
+    assert model.log_prob(state, action, left) > -math.inf == model.log_prob(state, NOOP, left)
+
+
 def test_smoothing_by_hand():
     model = FactoredModel()
     model._counts = {"general": Counter(a=3, b=1, z=5), "special": Counter(b=2)}
@@ -124,6 +149,9 @@ def test_the_oracle_draws_what_it_holds_possible(world):
     drawn = [oracle.sample(jax.random.key(seed), world, NOOP) for seed in range(8)]
     assert len({(int(s.objects.x[0]), int(s.objects.y[0])) for s in drawn}) > 1
     assert {round(math.exp(oracle.log_prob(world, NOOP, s)), 6) for s in drawn} == {0.125, 0.5}
+    for action, cell in (("move_left", (7, 8)), ("move_up", (8, 7))):
+        moved = oracle.sample(jax.random.key(0), world, c.action(action)).player
+        assert (int(moved.x), int(moved.y)) == cell
 
 
 def test_a_life_ends_with_death_or_in_time():
