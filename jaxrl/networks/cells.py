@@ -156,8 +156,10 @@ class CellActorCritic(nn.Module):
         """The pair and predictions, given actions int32 [B, 1 + K], in one pass."""
         canvas, cells, state, operations = self._read(obs)
         colors = _operation_colors(self.operations, self.num_colors)
-        shape = next(iter(obs[grid.name].shape[-2:] for grid in self.grids))
-        predictions = self.predictions(canvas, self.cell_norm(cells), state, action, colors, shape)
+        height, width = obs[self.grids[0].name].shape[-2:]
+        predictions = self.predictions(
+            canvas, self.cell_norm(cells), state, action, colors, (height, width)
+        )
         return self._outputs(state, operations), self.value(state)[..., 0], predictions
 
     def _read(self, obs: Mapping[str, jax.Array]) -> tuple[Canvas, jax.Array, jax.Array, jax.Array]:
