@@ -94,6 +94,57 @@ class MultiCategorical(struct.PyTreeNode):
         return jnp.sum(Categorical(self.logits).kl(Categorical(other.logits)), axis=-1)
 
 
+class ConditionalCategorical(struct.PyTreeNode):
+    """A first choice, and K more that depend on it and, given it, not on one another.
+
+    p(a) = p(a_0) prod_k p(a_k | a_0). `first` float32 [..., O], logits of the first choice; `rest`
+    float32 [..., O, K, n], logits of the others for each value of the first; shorter choices are
+    padded by a mask. Actions are int32 [..., 1 + K]. Everything is exact: sums over O, no draws.
+    """
+
+    first: jax.Array
+    rest: jax.Array
+
+    def given(self, first: jax.Array) -> MultiCategorical:
+        """The K choices after a first choice, int32 [...]."""
+        chosen = jax.nn.one_hot(first, self.first.shape[-1], dtype=jnp.bool_)[..., None, None]
+        # One term of the sum is not zero: a masked product, not a gather, which is slow on CPUs.
+        return MultiCategorical(jnp.sum(jnp.where(chosen, self.rest, jnp.float32(0)), axis=-3))
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """A draw, int32 [..., 1 + K]."""
+        key_first, key_rest = jax.random.split(key)
+        first = Categorical(self.first).sample(key_first)
+        return _joined(first, self.given(first).sample(key_rest))
+
+    def mode(self) -> jax.Array:
+        """The likeliest joint action, int32 [..., 1 + K]; the first of several.
+
+        Not the likeliest first choice with the likeliest rest, which may be less likely.
+        """
+        highest = jnp.max(Categorical(self.rest).log_probs, axis=-1)
+        joint = Categorical(self.first).log_probs + jnp.sum(highest, axis=-1)
+        first = Categorical(joint).mode()
+        return _joined(first, self.given(first).mode())
+
+    def log_prob(self, raw: jax.Array) -> jax.Array:
+        """Log-probability of the joint action, float32 [...]."""
+        first = raw[..., 0]
+        return Categorical(self.first).log_prob(first) + self.given(first).log_prob(raw[..., 1:])
+
+    def entropy(self) -> jax.Array:
+        """H(a_0) + sum_o p(o) H(rest | o), entropy of the joint action in nats, float32 [...]."""
+        first = Categorical(self.first)
+        rest = MultiCategorical(self.rest).entropy()
+        return first.entropy() + _sum_products(jnp.exp(first.log_probs), rest)
+
+    def kl(self, other: "ConditionalCategorical") -> jax.Array:
+        """KL(self || other) by the chain rule, in nats, float32 [...]."""
+        first = Categorical(self.first)
+        rest = MultiCategorical(self.rest).kl(MultiCategorical(other.rest))
+        return first.kl(Categorical(other.first)) + _sum_products(jnp.exp(first.log_probs), rest)
+
+
 class ClippedNormal(struct.PyTreeNode):
     """Independent normals whose draws are clipped to the action bounds by the environment side.
 
@@ -176,6 +227,11 @@ class TanhNormal(struct.PyTreeNode):
     def kl(self, other: "TanhNormal") -> jax.Array:
         """KL(self || other) in nats, float32 [...]: that of the normals, tanh being a bijection."""
         return self._normal.kl(other._normal)
+
+
+def _joined(first: jax.Array, rest: jax.Array) -> jax.Array:
+    """Actions [..., 1 + K] of first choices [...] and the others [..., K]."""
+    return jnp.concatenate([first[..., None], rest], axis=-1)
 
 
 def _sum_products(weight: jax.Array, x: jax.Array) -> jax.Array:

@@ -24,7 +24,9 @@ Every environment that `jaxrl.make` returns is a `gymnax.environments.environmen
   `episode_summary(means)`, what follows from the means over episodes, `episode_warnings(means)`,
   and `episode_references()`, what others reached (`jaxrl.episodes`).
 - A mask of legal actions is the key "action_mask" of a `Dict` observation, bool [n] for
-  `Discrete(n)` and bool [K, max n] for `MultiDiscrete`.
+  `Discrete(n)` and bool [K, max n] for `MultiDiscrete`. For policies whose further choices are
+  conditional on the first (`conditional_head`) it may be bool [O, K - 1, max n of the others]
+  instead: what is legal after each of the O first choices.
 
 Source of the base class: gymnax 1.0 (Lange 2022), https://github.com/RobertTLange/gymnax.
 """

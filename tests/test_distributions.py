@@ -10,6 +10,7 @@ import scipy.stats
 from jaxrl.distributions import (
     Categorical,
     ClippedNormal,
+    ConditionalCategorical,
     MultiCategorical,
     TanhNormal,
     mask_logits,
@@ -73,6 +74,90 @@ def test_multi_categorical_by_enumeration():
     uniform = MultiCategorical(jnp.where(policy.logits < -1e30, policy.logits, 0.0))
     expected = scipy.stats.entropy(joint.ravel(), [1 / 6] * 6)
     np.testing.assert_allclose(policy.kl(uniform), expected, rtol=1e-4)
+
+
+def _joint(first, rest):
+    """Probabilities of all joint actions [O, n, m] from logits [O], [O, n] and [O, m]."""
+
+    def softmax(x):
+        x = np.exp(np.asarray(x, np.float64))
+        return x / x.sum(-1, keepdims=True)
+
+    second, third = (softmax(x) for x in rest)
+    return softmax(first)[:, None, None] * second[:, :, None] * third[:, None, :]
+
+
+def _conditional(seed):
+    """A policy over choices of 2, then 3 and 2 given the first; and its joint table [2, 3, 2]."""
+    rng = np.random.default_rng(seed)
+    first, second, third = (rng.normal(size=size) for size in ((2,), (2, 3), (2, 2)))
+    head = action_head(MultiDiscrete((2, 3, 2)), multi_discrete="conditional")
+    assert head.num_outputs == 2 + 2 * 2 * 3
+    padded = np.concatenate([third, np.full((2, 1), 9.0)], axis=1)
+    outputs = np.concatenate([first, np.stack([second, padded], axis=1).ravel()])
+    policy = head.distribution(jnp.asarray(outputs, jnp.float32), jnp.zeros(0), None)
+    return policy, _joint(first, (second, third))
+
+
+def test_conditional_choices_by_enumeration():
+    """Log-probability, entropy, KL and mode of the twelve joint actions; shares of draws."""
+    (policy, joint), (other, reference) = _conditional(0), _conditional(1)
+    assert isinstance(policy, ConditionalCategorical)
+    actions = np.stack(np.meshgrid(*map(np.arange, joint.shape), indexing="ij"), -1)
+    actions = jnp.asarray(actions, jnp.int32)
+    log_probs = jax.vmap(jax.vmap(jax.vmap(policy.log_prob)))(actions)
+    np.testing.assert_allclose(log_probs, np.log(joint), rtol=1e-5)
+    np.testing.assert_allclose(policy.entropy(), scipy.stats.entropy(joint.ravel()), rtol=1e-5)
+    kl = scipy.stats.entropy(joint.ravel(), reference.ravel())
+    np.testing.assert_allclose(policy.kl(other), kl, rtol=1e-4)
+    np.testing.assert_allclose(policy.kl(policy), 0.0, atol=1e-6)
+    assert tuple(policy.mode()) == np.unravel_index(joint.argmax(), joint.shape)
+    copies = jax.tree.map(lambda x: jnp.broadcast_to(x[None], (20_000, *x.shape)), policy)
+    draws = np.asarray(copies.sample(jax.random.key(0)))
+    assert draws.shape == (20_000, 3) and draws.dtype == np.int32
+    share = np.histogramdd(draws, bins=joint.shape)[0] / 20_000
+    np.testing.assert_allclose(share, joint, atol=0.012)
+
+
+def test_the_mode_is_that_of_the_joint_choice():
+    """First choice 0 has 0.6 but spreads over three, 0.2 each; choice 1 has 0.4 on one."""
+    rest = jnp.asarray([[[0.0, 0.0, 0.0]], [[50.0, 0.0, 0.0]]])
+    policy = ConditionalCategorical(jnp.log(jnp.asarray([0.6, 0.4])), rest)
+    assert policy.mode().tolist() == [1, 0]
+    np.testing.assert_allclose(policy.log_prob(policy.mode()), np.log(0.4), rtol=1e-5)
+
+
+def test_masks_of_conditional_choices():
+    head = action_head(MultiDiscrete((2, 3, 2)), multi_discrete="conditional")
+    outputs = jnp.broadcast_to(jnp.arange(14, dtype=jnp.float32)[None] / 7, (500, 14))
+
+    def drawn(mask):
+        batched = jnp.broadcast_to(jnp.asarray(mask)[None], (500, *np.shape(mask)))
+        policy = head.distribution(outputs, jnp.zeros(0), batched)
+        assert np.isfinite(policy.entropy()).all()
+        slope = jax.grad(lambda x: head.distribution(x, jnp.zeros(0), batched).entropy().sum())
+        assert np.isfinite(slope(outputs)).all()
+        return {tuple(map(int, action)) for action in policy.sample(jax.random.key(0))}
+
+    each = [[True, True, False], [True, False, True], [False, True, False]]
+    assert drawn(each) == {(o, second, 1) for o in (0, 1) for second in (0, 2)}
+    given = np.zeros((2, 2, 3), bool)
+    given[0, 0, :2] = given[0, 1, 0] = True
+    given[1, 0, 2] = given[1, 1, 2] = True  # the third choice has no value 2: 1 is not legal
+    assert drawn(given) == {(0, 0, 0), (0, 1, 0)}
+    for shape in ((3, 2), (2, 2, 2)):
+        with pytest.raises(ValueError, match="action_mask must have the shape"):
+            head.distribution(outputs[0], jnp.zeros(0), jnp.ones(shape, bool))
+
+
+def test_unknown_and_impossible_heads_of_several_choices_are_refused():
+    with pytest.raises(ValueError, match="one of independent, conditional"):
+        action_head(MultiDiscrete((2, 3)), multi_discrete="chained")
+    with pytest.raises(ValueError, match="two choices or more"):
+        action_head(MultiDiscrete((2,)), multi_discrete="conditional")
+    with pytest.raises(ValueError, match="action_mask must have the shape"):
+        head = action_head(MultiDiscrete((2, 3)))
+        head.distribution(jnp.zeros(6), jnp.zeros(0), jnp.ones((2, 2), bool))
 
 
 def test_clipped_normal_against_scipy():

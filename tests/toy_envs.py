@@ -8,6 +8,8 @@ from flax import struct
 from gymnax.environments import spaces
 from gymnax.environments.environment import Environment
 
+from jaxrl.spaces import MultiDiscrete
+
 
 @struct.dataclass
 class CounterState:
@@ -71,3 +73,65 @@ class CostlyReset(Environment):
 
     def observation_space(self, params):
         return spaces.Box(0.0, 1e6, (2,), jnp.float32)
+
+
+@struct.dataclass
+class PaintState:
+    """Grids of colours, int8 [H, W]; `time` counts steps."""
+
+    grid: jax.Array
+    answer: jax.Array
+    time: jax.Array
+
+
+@struct.dataclass
+class PaintParams:
+    """Episodes are truncated after this many steps."""
+
+    max_steps_in_episode: int = 4
+
+
+class Paint(Environment):
+    """Makes a random grid equal to a random answer by painting boxes.
+
+    Observation: {"grid", "answer": int8 [size, size]}. Action int32 [5]: a colour, two rows and two
+    columns, of corners in any order. Reward: minus the share of cells that differ after the step.
+    """
+
+    def __init__(self, size: int = 3, num_colors: int = 3):
+        self.size = size
+        self.num_colors = num_colors
+
+    @property
+    def default_params(self) -> PaintParams:
+        return PaintParams()
+
+    def reset_env(self, key, params):
+        shape = (2, self.size, self.size)
+        grid, answer = jax.random.randint(key, shape, 0, self.num_colors).astype(jnp.int8)
+        state = PaintState(grid, answer, jnp.int32(0))
+        return self.observe(state), state
+
+    def step_env(self, key, state, action, params):
+        color, row_0, row_1, column_0, column_1 = action
+        at = jnp.arange(self.size, dtype=jnp.int32)
+        rows = (at >= jnp.minimum(row_0, row_1)) & (at <= jnp.maximum(row_0, row_1))
+        columns = (at >= jnp.minimum(column_0, column_1)) & (at <= jnp.maximum(column_0, column_1))
+        box = rows[:, None] & columns[None, :]
+        grid = jnp.where(box, color.astype(jnp.int8), state.grid)
+        state = state.replace(grid=grid, time=state.time + 1)
+        reward = -jnp.mean((grid != state.answer).astype(jnp.float32))
+        return self.observe(state), state, reward, jnp.bool_(False), {}
+
+    def observe(self, state):
+        return {"grid": state.grid, "answer": state.answer}
+
+    def is_truncated(self, state, params):
+        return state.time >= params.max_steps_in_episode
+
+    def action_space(self, params):
+        return MultiDiscrete((self.num_colors, *(self.size,) * 4))
+
+    def observation_space(self, params):
+        box = spaces.Box(0, self.num_colors - 1, (self.size, self.size), jnp.int8)
+        return spaces.Dict({"grid": box, "answer": box})

@@ -3,7 +3,7 @@
 Every method of this family is `on_policy(...)` with its own `objective` and `advantage`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxrl.algorithm import Algorithm
+from jaxrl.algos.on_policy.auxiliary import Auxiliary, check_terms, check_weights
 from jaxrl.algos.on_policy.optimise import Optimiser, ScaleAdvantage, adam, make_optimise
 from jaxrl.algos.on_policy.rollout import make_rollout, merge_time, observe
 from jaxrl.algos.on_policy.types import (
@@ -66,6 +67,7 @@ def on_policy(
     advantage: Advantage = gae,
     scale_advantage: ScaleAdvantage = standardize_minibatch,
     optimiser: Optimiser = adam,
+    auxiliary: Sequence[Auxiliary] = (),
 ) -> Algorithm:
     """An on-policy actor-critic.
 
@@ -78,20 +80,29 @@ def on_policy(
         scale_advantage: (advantages [B], mean) -> [B], applied to each minibatch; `mean` averages
             over all of it, also where env shards have a part of it each.
         optimiser: hp -> gradient transformation without the learning rate.
+        auxiliary: further terms of the loss, weighted by `hp.auxiliary`.
 
     Returns:
         The algorithm. Its metrics are means over an update's minibatches, or over the episodes
         that ended in it (NaN where none did).
+
+    Raises:
+        ValueError: auxiliary losses of one name, or with a network that predicts nothing; from
+            `init` and `step`, weights that are not those of the terms.
     """
+    check_terms(auxiliary, net)
     objective = objective if isinstance(objective, Objective) else stateless(objective)
     venv = VecEnv(env, config.shard_envs, config.reset_chunk or None)
 
     def make(shards: Shards) -> Functions:
         """(init, step) of one env shard."""
         rollout = make_rollout(venv, net, config, shards)
-        optimise = make_optimise(net, objective, scale_advantage, optimiser, config, shards)
+        optimise = make_optimise(
+            net, objective, scale_advantage, optimiser, config, shards, auxiliary
+        )
         init = _make_init(venv, net, objective, optimiser, config, shards)
-        return init, _make_step(rollout, advantage, optimise, config, shards)
+        step = _make_step(rollout, advantage, optimise, config, shards)
+        return _checked(init, auxiliary), _checked(step, auxiliary)
 
     def act(policy: Policy, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:
         _check_carry(net, carry)
@@ -107,6 +118,16 @@ def on_policy(
         return Algorithm(*make(ALONE), act, value, net.initial)
     shards = divide(config.env_shards, make, partial(layout, config))
     return Algorithm(*shards.part(config.env_shards, None), act, value, net.initial, shards)
+
+
+def _checked(function: Callable, auxiliary: Sequence[Auxiliary]) -> Callable:
+    """`function` of (anything, hp) that refuses the weights of other auxiliary losses."""
+
+    def checked(first: Any, hp: Any) -> Any:
+        check_weights(auxiliary, hp.auxiliary)
+        return function(first, hp)
+
+    return checked
 
 
 def _make_step(

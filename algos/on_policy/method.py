@@ -1,9 +1,10 @@
 """From an objective to an `AlgorithmSpec`: what the methods' own files compose."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxrl.algorithm import Algorithm, AlgorithmSpec, LearntObjective
+from jaxrl.algos.on_policy.auxiliary import Auxiliary, check_values, check_weights
 from jaxrl.algos.on_policy.loop import gae, on_policy, standardize_minibatch
 from jaxrl.algos.on_policy.objectives import Sample
 from jaxrl.algos.on_policy.optimise import Optimiser, ScaleAdvantage, adam
@@ -22,6 +23,7 @@ def method(
     optimiser: Optimiser = adam,
     adjust: Callable[[Config, Any], tuple[Config, Any]] = lambda config, hp: (config, hp),
     learnt: LearntObjective | None = None,
+    auxiliary: Sequence[Auxiliary] = (),
 ) -> AlgorithmSpec:
     """The record of one on-policy method.
 
@@ -35,6 +37,8 @@ def method(
         optimiser: see `on_policy`.
         adjust: what the method changes of a preset tuned for PPO.
         learnt: see `AlgorithmSpec`.
+        auxiliary: see `on_policy`; presets give each a weight of 1. `make` then needs a network
+            that predicts what they are about.
     """
 
     def make(env: Any, env_params: Any, config: Config, network: Any = None) -> Algorithm:
@@ -52,7 +56,18 @@ def method(
             advantage=gae,
             scale_advantage=scale_advantage,
             optimiser=optimiser,
+            auxiliary=auxiliary,
         )
+
+    def check(config: Config, hp: Any) -> None:
+        validate(config, hp)
+        check_weights(auxiliary, hp.auxiliary)
+        check_values(hp.auxiliary)
+
+    def weighted(config: Config, hp: Any) -> tuple[Config, Any]:
+        config, hp = adjust(config, hp)
+        weights = {term.name: 1.0 for term in auxiliary}
+        return config, hp.replace(auxiliary=weights) if weights else hp
 
     return AlgorithmSpec(
         name=name,
@@ -60,8 +75,8 @@ def method(
         config=config,
         hyperparameters=hyperparameters,
         make=make,
-        validate=validate,
+        validate=check,
         steps_per_update=lambda config: config.batch_size,
-        preset=lambda env_id: preset_for(env_id, config, hyperparameters, adjust),
+        preset=lambda env_id: preset_for(env_id, config, hyperparameters, weighted),
         learnt=learnt,
     )

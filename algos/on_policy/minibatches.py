@@ -12,42 +12,57 @@ from jaxrl.networks import Net
 
 
 class Minibatches(NamedTuple):
-    """A way to cut a rollout; `records` is (trajectory, advantages, targets).
+    """A way to cut a rollout; `records` is a tuple that begins with the trajectory.
 
     Attributes:
         num_rows: what is shuffled, a multiple of `config.num_minibatches`.
         arrange: records, leaves [T, N, ...] -> a batch.
         select: (batch, row indices) -> a minibatch.
-        evaluate: (policy, minibatch) -> (its records, distribution, values), leaves [B, ...].
+        evaluate: (policy, minibatch) -> (its records, distribution, values, predictions), leaves
+            [B, ...]; the predictions are those of `Net.predict` if wanted, and else empty.
     """
 
     num_rows: int
     arrange: Callable[[Any], Any]
     select: Callable[[Any, jax.Array], Any]
-    evaluate: Callable[[Policy, Any], tuple[Any, Any, jax.Array]]
+    evaluate: Callable[[Policy, Any], tuple[Any, Any, jax.Array, dict[str, Any]]]
 
 
-def make_minibatches(net: Net, config: Config) -> Minibatches:
+def make_minibatches(net: Net, config: Config, predict: bool = False) -> Minibatches:
     """Single steps for a feed-forward network, sequences for a recurrent one.
+
+    Args:
+        net: the actor-critic.
+        config: sizes.
+        predict: whether predictions are wanted; the network must then have `Net.predict`.
 
     Raises:
         ValueError: the environments of a recurrent policy do not divide into the minibatches.
     """
-    return _sequences(net, config) if net.recurrent else _steps(net, config)
+    return _sequences(net, config) if net.recurrent else _steps(net, config, predict)
 
 
-def _steps(net: Net, config: Config) -> Minibatches:
+def _steps(net: Net, config: Config, predict: bool) -> Minibatches:
     """Rows are a shard's steps in any order."""
 
     def select(batch: Any, rows: jax.Array) -> Any:
         return jax.tree.map(lambda x: x[rows], batch)
 
-    def evaluate(policy: Policy, minibatch: Any) -> tuple[Any, Any, jax.Array]:
-        obs = minibatch[0].obs
-        distribution, value, _ = net.apply(policy.params, observe(policy, obs), ())
-        return minibatch, distribution, value
+    def evaluate(policy: Policy, minibatch: Any) -> tuple[Any, Any, jax.Array, dict[str, Any]]:
+        obs = observe(policy, minibatch[0].obs)
+        distribution, value, _ = net.apply(policy.params, obs, ())
+        return minibatch, distribution, value, {}
 
-    return Minibatches(config.shard_batch, merge_time, select, evaluate)
+    def evaluate_and_predict(
+        policy: Policy, minibatch: Any
+    ) -> tuple[Any, Any, jax.Array, dict[str, Any]]:
+        trajectory = minibatch[0]
+        assert net.predict is not None
+        obs = observe(policy, trajectory.obs)
+        return minibatch, *net.predict(policy.params, obs, trajectory.action)
+
+    chosen = evaluate_and_predict if predict else evaluate
+    return Minibatches(config.shard_batch, merge_time, select, chosen)
 
 
 def _sequences(net: Net, config: Config) -> Minibatches:
@@ -77,10 +92,10 @@ def _sequences(net: Net, config: Config) -> Minibatches:
         carry = jax.tree.map(lambda x: x[rows], carry)
         return carry, *jax.tree.map(lambda x: x[:, rows], sequences)
 
-    def evaluate(policy: Policy, minibatch: Any) -> tuple[Any, Any, jax.Array]:
+    def evaluate(policy: Policy, minibatch: Any) -> tuple[Any, Any, jax.Array, dict[str, Any]]:
         carry, records, start = minibatch
         obs = jax.vmap(lambda obs: observe(policy, obs))(records[0].obs)
         distribution, value = net.unroll(policy.params, obs, carry, start)
-        return merge_time((records, distribution, value))
+        return *merge_time((records, distribution, value)), {}
 
     return Minibatches(num_envs, arrange, select, evaluate)

@@ -1,12 +1,18 @@
 """Epochs of minibatch gradient steps on one rollout."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxrl.algos.on_policy.auxiliary import (
+    PREFIX,
+    Auxiliary,
+    auxiliary_losses,
+    auxiliary_targets,
+)
 from jaxrl.algos.on_policy.minibatches import Minibatches, make_minibatches
 from jaxrl.algos.on_policy.types import Config, Objective, Sample, State, progress
 from jaxrl.networks import Net
@@ -67,13 +73,15 @@ def make_optimise(
     optimiser: Optimiser,
     config: Config,
     shards: Shards = ALONE,
+    auxiliary: Sequence[Auxiliary] = (),
 ) -> Callable:
     """(key, state, trajectory, advantages, targets, hp) -> (state, metrics)."""
-    minibatches = make_minibatches(net, config)
-    loss = _make_loss(minibatches, objective, scale_advantage, shards)
+    minibatches = make_minibatches(net, config, predict=bool(auxiliary))
+    loss = _make_loss(minibatches, objective, scale_advantage, auxiliary, shards)
 
     def optimise(key, state, trajectory, advantages, targets, hp):
-        batch = minibatches.arrange((trajectory, advantages, targets))
+        further = auxiliary_targets(auxiliary, trajectory)
+        batch = minibatches.arrange((trajectory, advantages, targets, further))
         transform = optimiser(hp)
         lr = learning_rate(hp, state.update)
 
@@ -104,14 +112,15 @@ def _make_loss(
     minibatches: Minibatches,
     objective: Objective,
     scale_advantage: ScaleAdvantage,
+    auxiliary: Sequence[Auxiliary],
     shards: Shards,
 ) -> Callable[[Any, State, Any, Any], tuple[jax.Array, Any]]:
     """(params, state, minibatch, hp) -> (loss [], metrics)."""
 
     def loss(params: Any, state: State, batch: Any, hp: Any) -> tuple[jax.Array, Any]:
         policy = state.policy.replace(params=params)
-        records, distribution, value = minibatches.evaluate(policy, batch)
-        trajectory, advantage, target = records
+        records, distribution, value, predictions = minibatches.evaluate(policy, batch)
+        trajectory, advantage, target, further = records
         sample = Sample(
             log_prob=distribution.log_prob(trajectory.action),
             old_log_prob=trajectory.log_prob,
@@ -124,6 +133,9 @@ def _make_loss(
         value_error = jnp.mean(value_loss(value, trajectory.value, target, hp.value_clip))
         entropy = jnp.mean(sample.entropy)
         total = policy_loss + hp.value_coef * value_error - hp.entropy_coef * entropy
+        terms = auxiliary_losses(auxiliary, predictions, further, shards)
+        for name, term in terms.items():
+            total = total + hp.auxiliary[name] * term
         log_ratio = sample.log_ratio
         metrics = {
             "loss": total,
@@ -133,6 +145,7 @@ def _make_loss(
             "kl": jnp.mean(sample.kl),
             # Schulman's low-variance estimate of KL(old || new), http://joschu.net/blog/kl-approx
             "approx_kl": jnp.mean(jnp.expm1(log_ratio) - log_ratio),
+            **{PREFIX + name: term for name, term in terms.items()},
         }
         return total, metrics
 

@@ -96,6 +96,7 @@ class Hyperparameters(struct.PyTreeNode):
         value_clip: largest change of a value prediction that is rewarded; infinite is off.
         max_grad_norm: global norm to which gradients are clipped; infinite is off.
         objective: phi, parameters of the objective.
+        auxiliary: weights of auxiliary losses by their names, where there are any.
         env: environment parameters.
     """
 
@@ -109,6 +110,7 @@ class Hyperparameters(struct.PyTreeNode):
     value_clip: float = math.inf
     max_grad_norm: float = 0.5
     objective: Any = ()
+    auxiliary: Any = ()
     env: Any = None
 
 

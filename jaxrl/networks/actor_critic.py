@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.networks.heads import check_multi_discrete
 from jaxrl.networks.recurrent import CELLS, Stack, stack
 from jaxrl.networks.torsos import ACTIVATIONS, SpaceEncoder, dense
 
@@ -23,6 +24,8 @@ class NetworkConfig:
         activation: tanh, relu, silu or gelu.
         shared_torso: one torso for policy and value instead of two.
         continuous: distribution of continuous actions, tanh-normal or clipped-normal.
+        multi_discrete: distribution of several discrete choices, independent or conditional: the
+            others given the first.
         initial_log_std: log standard deviation at the start, in units in which the action
             bounds are [-1, 1].
         recurrent: memory between torso and heads, gru or lru; none if empty. Policy and value then
@@ -37,6 +40,7 @@ class NetworkConfig:
     activation: str = "tanh"
     shared_torso: bool = False
     continuous: str = "tanh-normal"
+    multi_discrete: str = "independent"
     initial_log_std: float = 0.0
     recurrent: str = ""
     recurrent_size: int = 64
@@ -56,6 +60,7 @@ class NetworkConfig:
         if self.recurrent and self.recurrent not in CELLS:
             known = ", ".join(CELLS)
             raise ValueError(f"unknown network.recurrent {self.recurrent!r}; one of {known}")
+        check_multi_discrete(self.multi_discrete)
         for name in ("recurrent_size", "recurrent_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"network.{name} must be at least 1, got {getattr(self, name)}")

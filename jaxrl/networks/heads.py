@@ -11,6 +11,7 @@ from gymnax.environments import spaces
 from jaxrl.distributions import (
     Categorical,
     ClippedNormal,
+    ConditionalCategorical,
     MultiCategorical,
     TanhNormal,
     mask_logits,
@@ -18,6 +19,7 @@ from jaxrl.distributions import (
 from jaxrl.spaces import MultiDiscrete
 
 CONTINUOUS_HEADS = ("tanh-normal", "clipped-normal")
+MULTI_DISCRETE_HEADS = ("independent", "conditional")
 
 
 class ActionHead(NamedTuple):
@@ -37,12 +39,16 @@ class ActionHead(NamedTuple):
     to_action: Callable[[jax.Array], jax.Array]
 
 
-def action_head(space: Any, continuous: str = "tanh-normal") -> ActionHead:
+def action_head(
+    space: Any, continuous: str = "tanh-normal", multi_discrete: str = "independent"
+) -> ActionHead:
     """The head for `space`.
 
     Args:
         space: Discrete, MultiDiscrete or Box of rank 1 or 0.
         continuous: "tanh-normal" or "clipped-normal", for a Box.
+        multi_discrete: "independent" choices or "conditional" on the first of them, for a
+            MultiDiscrete, see `independent_head` and `conditional_head`.
 
     Raises:
         ValueError: an action space without a head, an unbounded Box for tanh-normal, or an
@@ -51,7 +57,9 @@ def action_head(space: Any, continuous: str = "tanh-normal") -> ActionHead:
     if isinstance(space, spaces.Discrete):
         return _discrete(space.n)
     if isinstance(space, MultiDiscrete):
-        return _multi_discrete(tuple(space.nvec))
+        check_multi_discrete(multi_discrete)
+        conditional = multi_discrete == "conditional"
+        return conditional_head(space.nvec) if conditional else independent_head(space.nvec)
     if isinstance(space, spaces.Box) and len(space.shape) <= 1:
         return _continuous(space, continuous)
     raise ValueError(f"no action head for the action space {space}")
@@ -65,17 +73,79 @@ def _discrete(n: int) -> ActionHead:
     return ActionHead(n, 0, distribution, lambda raw: raw)
 
 
-def _multi_discrete(nvec: tuple[int, ...]) -> ActionHead:
+def check_multi_discrete(kind: str) -> None:
+    """Raises ValueError unless `kind` is one of `MULTI_DISCRETE_HEADS`."""
+    if kind not in MULTI_DISCRETE_HEADS:
+        known = ", ".join(MULTI_DISCRETE_HEADS)
+        raise ValueError(f"unknown multi-discrete head {kind!r}; one of {known}")
+
+
+def independent_head(nvec: tuple[int, ...]) -> ActionHead:
+    """All choices at once: outputs are logits [K, n], n = max(nvec).
+
+    A mask is bool [..., K, n]: the legal values of every choice.
+    """
     widest = max(nvec)
-    exists = np.arange(widest)[None, :] < np.asarray(nvec)[:, None]
+    exists = _exists(nvec, widest)
 
     def distribution(outputs, free, mask):
         del free
         logits = outputs.reshape((*outputs.shape[:-1], len(nvec), widest))
         legal = jnp.broadcast_to(jnp.asarray(exists), logits.shape)
-        return MultiCategorical(mask_logits(logits, legal if mask is None else legal & mask))
+        if mask is not None:
+            _check_mask(mask, logits.shape)
+            legal = legal & mask
+        return MultiCategorical(mask_logits(logits, legal))
 
     return ActionHead(len(nvec) * widest, 0, distribution, lambda raw: raw)
+
+
+def conditional_head(nvec: tuple[int, ...]) -> ActionHead:
+    """The first choice, and the others given it.
+
+    With O = nvec[0], K = len(nvec) - 1 and n = max(nvec[1:]), outputs are O logits of the first
+    choice and then those of the others for each of its values, [O, K, n] flattened.
+
+    A mask is one of two, told apart by their rank:
+
+    - bool [..., 1 + K, max(nvec)], as of the independent head: legal values of every choice;
+    - bool [..., O, K, n]: legal values of the others given the first, which itself is legal where
+      every other choice has a legal value.
+
+    Raises:
+        ValueError: there is only one choice, or a mask of neither shape.
+    """
+    if len(nvec) < 2:
+        raise ValueError(f"a conditional head needs two choices or more, got nvec {tuple(nvec)}")
+    num_first, shape = nvec[0], (nvec[0], len(nvec) - 1, max(nvec[1:]))
+    exists = np.broadcast_to(_exists(nvec[1:], shape[-1]), shape)
+
+    def distribution(outputs, free, mask):
+        del free
+        batch = outputs.shape[:-1]
+        first, rest = outputs[..., :num_first], outputs[..., num_first:].reshape((*batch, *shape))
+        legal_first, legal = None, jnp.broadcast_to(jnp.asarray(exists), rest.shape)
+        if mask is not None and mask.ndim == rest.ndim:
+            _check_mask(mask, rest.shape)
+            legal = legal & mask
+            legal_first = jnp.all(jnp.any(legal, axis=-1), axis=-1)
+        elif mask is not None:
+            _check_mask(mask, (*batch, len(nvec), max(nvec)))
+            legal_first = mask[..., 0, :num_first]
+            legal = legal & mask[..., None, 1:, : shape[-1]]
+        return ConditionalCategorical(mask_logits(first, legal_first), mask_logits(rest, legal))
+
+    return ActionHead(num_first + int(np.prod(shape)), 0, distribution, lambda raw: raw)
+
+
+def _exists(nvec: tuple[int, ...], widest: int) -> np.ndarray:
+    """Where a choice has a value and not padding, bool [K, widest]."""
+    return np.arange(widest)[None, :] < np.asarray(nvec)[:, None]
+
+
+def _check_mask(mask: jax.Array, shape: tuple[int, ...]) -> None:
+    if mask.shape != shape:
+        raise ValueError(f"action_mask must have the shape {shape}, got {mask.shape}")
 
 
 def _continuous(space: spaces.Box, kind: str) -> ActionHead:

@@ -30,6 +30,9 @@ class Net(NamedTuple):
             (distribution, values), leaves [T, B, ...]. Where `start` is set an episode begins, with
             the initial carry.
         to_action: raw action [B, ...] -> what the environment takes.
+        predict: one pass for training with auxiliary losses, (parameters, observations [B, ...],
+            raw actions [B, ...]) -> (distribution, values float32 [B], predictions by name, leaves
+            [B, ...]); None where the network predicts nothing.
     """
 
     init: Callable[[jax.Array], Any]
@@ -37,6 +40,7 @@ class Net(NamedTuple):
     apply: Callable[[Any, Any, Any], tuple[Any, jax.Array, Any]]
     unroll: Callable[[Any, Any, Any, jax.Array], tuple[Any, jax.Array]]
     to_action: Callable[[jax.Array], jax.Array]
+    predict: Callable[[Any, Any, Any], tuple[Any, jax.Array, dict[str, Any]]] | None = None
 
     @property
     def recurrent(self) -> bool:
@@ -79,17 +83,19 @@ def make_net(
     Args:
         observation_space: any space or pytree of spaces (Dict, Tuple).
         action_space: see `action_head`.
-        config: shape of the default network, and kind of continuous head.
+        config: shape of the default network, and kinds of action heads.
         module: your own linen module in place of the default torso. Called with the features
             of a batch (see `featurize`), it returns either features [B, F], and heads are
             added to it (and memory before them, if configured), or the pair (policy outputs
-            [B, num_outputs], values [B]).
+            [B, num_outputs], values [B]). A module of the pair may also have a method `predict`,
+            called with features and raw actions, which returns (policy outputs, values,
+            predictions by name): what `Net.predict` does, for auxiliary losses.
 
     Raises:
         ValueError: a module that returns neither, or the pair where memory is configured; spaces
             without a network.
     """
-    head = action_head(action_space, config.continuous)
+    head = action_head(action_space, config.continuous, config.multi_discrete)
     example = _zeros(observation_space)
     features, _ = split_mask(featurize(observation_space, example))
     module = module or config.torso()
@@ -105,7 +111,25 @@ def make_net(
         network: Any = _with_heads(module, head, config)
     else:
         network = _WithFreeParameters(module, head.num_free, config.initial_log_std)
+        if hasattr(module, "predict"):
+            return _predicting(observation_space, action_space, network, features, head)
     return _feed_forward(observation_space, network, features, head)
+
+
+def _predicting(space: Any, actions: Any, network: Any, features: Any, head: ActionHead) -> Net:
+    """The network of a module with predictions, which may have parameters of their own."""
+
+    def init(key: jax.Array) -> Any:
+        return network.init(key, features, _zeros(actions), method="predict")
+
+    def predict(params: Any, obs: Any, action: Any) -> tuple[Any, jax.Array, dict[str, Any]]:
+        _, mask = split_mask(obs)
+        outputs, free, value, predictions = network.apply(
+            params, featurize(space, obs), action, method="predict"
+        )
+        return head.distribution(outputs, free, mask), value, predictions
+
+    return _feed_forward(space, network, features, head)._replace(init=init, predict=predict)
 
 
 def _feed_forward(space: Any, network: Any, features: Any, head: ActionHead) -> Net:
@@ -188,11 +212,17 @@ class _WithFreeParameters(nn.Module):
     num_free: int
     initial_free: float
 
-    @nn.compact
+    def setup(self):
+        init = nn.initializers.constant(self.initial_free)
+        self.free = self.param("free", init, (self.num_free,), jnp.float32)
+
     def __call__(self, obs):
         outputs, value = self.module(obs)
-        init = nn.initializers.constant(self.initial_free)
-        return outputs, self.param("free", init, (self.num_free,), jnp.float32), value
+        return outputs, self.free, value
+
+    def predict(self, obs, action):
+        outputs, value, predictions = self.module.predict(obs, action)
+        return outputs, self.free, value, predictions
 
 
 def _zeros(space: Any) -> Any:

@@ -6,7 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.distributions import Categorical, ClippedNormal, MultiCategorical, TanhNormal
+from jaxrl.distributions import (
+    Categorical,
+    ClippedNormal,
+    ConditionalCategorical,
+    MultiCategorical,
+    TanhNormal,
+)
 from jaxrl.networks import NetworkConfig, make_net
 from jaxrl.networks.net import featurize
 from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
@@ -66,6 +72,11 @@ def test_convolution_is_chosen_for_images_only():
     [
         (Discrete(4), SMALL, Categorical),
         (MultiDiscrete((2, 3)), SMALL, MultiCategorical),
+        (
+            MultiDiscrete((2, 3)),
+            NetworkConfig(multi_discrete="conditional"),
+            ConditionalCategorical,
+        ),
         (Box(-1.0, 1.0, (2,)), SMALL, TanhNormal),
         (Box(-1.0, 1.0, (2,)), NetworkConfig(continuous="clipped-normal"), ClippedNormal),
     ],
@@ -143,6 +154,7 @@ def test_a_module_of_the_wrong_shape_is_refused():
         ({"channels": (0,)}, "must be positive"),
         ({"channels": (2,), "strides": (1, 1)}, "one entry"),
         ({"activation": "sine"}, "one of tanh, relu"),
+        ({"multi_discrete": "chained"}, "one of independent, conditional"),
     ],
 )
 def test_bad_configurations_are_refused(bad, message):
