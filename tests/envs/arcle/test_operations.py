@@ -7,7 +7,7 @@ import pytest
 
 from jaxrl.envs.arcle import planes
 from jaxrl.envs.arcle.operations import ARC, O2ARC, RAW, operation_set
-from jaxrl.envs.arcle.rules import fixed
+from jaxrl.envs.arcle.rules import fixed, reference
 from jaxrl.envs.arcle.state import initial_state
 from jaxrl.envs.arcle.step import apply
 from tests.envs.arcle.small import NOTHING, SIDE, act, after, box, canvas, grid, seen, start
@@ -61,10 +61,11 @@ def test_flood_fill_paints_what_is_joined_along_rows_and_columns():
     same(after(first, ("FloodFill7", box(2, 0, 2, 0)))["grid"], "1.1 11. 711")
 
 
-def test_flood_fill_needs_one_cell_of_the_grid():
+@pytest.mark.parametrize("rules", [fixed, reference])
+def test_flood_fill_needs_one_cell_of_the_grid(rules):
     first = start("11 11")
     for mask in (NOTHING, box(0, 0, 0, 1), box(0, 2, 0, 2), box(2, 0, 2, 0)):
-        same(after(first, ("FloodFill7", mask))["grid"], "11 11")
+        same(after(first, ("FloodFill7", mask), rules=rules())["grid"], "11 11")
 
 
 def test_flood_fill_stays_in_the_grid_though_black_goes_on_beyond():

@@ -98,6 +98,8 @@ def test_shift_loses_what_leaves_the_canvas(mask, rows, columns):
     wide[at + rows : at + rows + n, at + columns : at + columns + n] = mask
     moved = shift(pack_mask(mask), jnp.int32(rows), jnp.int32(columns))
     np.testing.assert_array_equal(unpacked(moved), wide[at : at + n, at : at + n])
+    # Nothing waits beyond the canvas for a shift back.
+    assert (np.asarray(moved, np.uint64) < 2**n).all()
 
 
 @pytest.mark.parametrize("by", [-(2**31) + 1, -1000, 32, 2**31 - 1])

@@ -7,9 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.envs.arcle import planes
 from jaxrl.envs.arcle.operations import ARC, O2ARC, RAW
 from jaxrl.envs.arcle.rules import PRESETS, QUIRKS, Quirks, fixed, preset, reference
-from tests.envs.arcle.small import NOTHING, act, after, box, canvas, seen, start
+from jaxrl.envs.arcle.step import apply
+from tests.envs.arcle.lockstep import Task
+from tests.envs.arcle.random_actions import Generator
+from tests.envs.arcle.small import NOTHING, SIDE, act, after, box, canvas, grid, seen, start
 
 
 def submits(count, state, rules, operations=O2ARC):
@@ -140,3 +144,42 @@ def test_quirk_copy_bounds():
             sideways = after(first, (name, box(0, 0, 1, 2)), rules=rules)["clip_dim"]
             assert sideways.tolist() == one[::-1]
             assert after(first, (name, box(0, 0, 1, 1)), rules=rules)["clip_dim"].tolist() == [2, 2]
+
+
+@pytest.fixture(scope="module")
+def random_runs():
+    """Grids, dims and rewards [B, T, ...] of episodes of random actions under given rules."""
+    text, answer = "123. .456", "12 .. 21"
+    generator = Generator(O2ARC, Task(grid(text), grid(answer)), SIDE, np.random.default_rng(5))
+    actions = [np.stack(x) for x in zip(*(generator.episode(60) for _ in range(60)), strict=True)]
+
+    @jax.jit
+    def run(rules):
+        def step(state, action):
+            state, reward, _ = apply(state, action[0], planes.pack_mask(action[1]), rules, O2ARC)
+            return state, (planes.unpack(state.grid), state.grid_dim, reward)
+
+        first = start(text, answer, rules)
+        return jax.vmap(lambda actions: jax.lax.scan(step, first, actions)[1])(tuple(actions))
+
+    return lambda rules: jax.tree.map(np.asarray, run(rules))
+
+
+def test_under_fixed_rules_cells_outside_of_the_grid_are_always_black(random_runs):
+    def outside(grids, dims):
+        cells, dims = np.arange(SIDE), dims[..., None]
+        rows, columns = cells >= dims[..., 0, :], cells >= dims[..., 1, :]
+        return (grids != 0) & (rows[..., :, None] | columns[..., None, :])
+
+    grids, dims, _ = random_runs(fixed())
+    assert not outside(grids, dims).any()
+    assert len(np.unique(dims.reshape(-1, 2), axis=0)) > 5 and (grids != 0).any()
+    grids, dims, _ = random_runs(reference())
+    assert outside(grids, dims).any()
+
+
+def test_under_fixed_rules_an_episode_pays_once_at_most(random_runs):
+    _, _, rewards = random_runs(fixed())
+    assert rewards.sum(axis=1).max() == 1.0
+    _, _, rewards = random_runs(reference())
+    assert rewards.sum(axis=1).max() > 1.0
