@@ -90,6 +90,9 @@ def test_quirk_forgetful_reset(operations):
     np.testing.assert_array_equal(seen(right)["grid"], canvas("2"))
     last, reward, ended = act(wrong, "Submit", NOTHING, rules, operations)
     assert (reward, ended, int(last.trials_remain)) == (0.0, True, 0)
+    state, _, _ = act(last, "Color3", box(0, 0, 0, 0), rules, operations)
+    state, _, _ = act(state, "Submit", NOTHING, rules, operations)
+    np.testing.assert_array_equal(seen(state)["grid"], canvas("3"))
 
 
 def test_the_forgetful_reset_of_the_raw_operations_pays_and_reports_the_end():
