@@ -1,6 +1,7 @@
 """From an objective to an `AlgorithmSpec`: what the methods' own files compose."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from jaxrl.algorithm import Algorithm, AlgorithmSpec, LearntObjective
@@ -59,24 +60,31 @@ def method(
             auxiliary=auxiliary,
         )
 
-    def check(config: Config, hp: Any) -> None:
-        validate(config, hp)
-        check_weights(auxiliary, hp.auxiliary)
-        check_values(hp.auxiliary)
-
-    def weighted(config: Config, hp: Any) -> tuple[Config, Any]:
-        config, hp = adjust(config, hp)
-        weights = {term.name: 1.0 for term in auxiliary}
-        return config, hp.replace(auxiliary=weights) if weights else hp
-
     return AlgorithmSpec(
         name=name,
         summary=summary,
         config=config,
         hyperparameters=hyperparameters,
         make=make,
-        validate=check,
+        validate=partial(_validate, auxiliary),
         steps_per_update=lambda config: config.batch_size,
-        preset=lambda env_id: preset_for(env_id, config, hyperparameters, weighted),
+        preset=lambda env_id: preset_for(
+            env_id, config, hyperparameters, partial(_adjusted, adjust, auxiliary)
+        ),
         learnt=learnt,
     )
+
+
+def _validate(auxiliary: Sequence[Auxiliary], config: Config, hp: Any) -> None:
+    validate(config, hp)
+    check_weights(auxiliary, hp.auxiliary)
+    check_values(hp.auxiliary)
+
+
+def _adjusted(
+    adjust: Callable, auxiliary: Sequence[Auxiliary], config: Config, hp: Any
+) -> tuple[Config, Any]:
+    """What the method makes of a preset, with a weight of 1 for each auxiliary loss."""
+    config, hp = adjust(config, hp)
+    weights = {term.name: 1.0 for term in auxiliary}
+    return config, hp.replace(auxiliary=weights) if weights else hp

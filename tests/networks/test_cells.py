@@ -206,3 +206,15 @@ def test_unknown_predictions_and_plain_observations_are_refused():
         make_net(GRID, ACTIONS, config, _module())
     with pytest.raises(ValueError, match=r"policy outputs \[B, 3\]"):
         make_net(SPACE, Discrete(3), config, _module())
+
+
+def test_an_equivariant_next_grid_has_the_colours_at_hand():
+    """Logits of colours that neither a grid nor the operation has at a cell are 0, others not."""
+    _, params, predict = _net(True, True)
+    obs = _obs()
+    logits = np.asarray(predict(params, obs, ACTION)[2]["next_grid"])
+    colors = np.arange(COLORS)
+    there = [np.asarray(obs[name])[..., None] == colors for name in ("grid", "answer")]
+    painted = [[OPERATIONS[i].color == color for color in colors] for i in np.asarray(ACTION)[:, 0]]
+    painted = np.broadcast_to(np.asarray(painted)[:, None, None], logits.shape)
+    np.testing.assert_array_equal(logits != 0, there[0] | there[1] | painted)
