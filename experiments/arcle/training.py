@@ -41,6 +41,7 @@ from jaxrl.summary import over_seeds
 
 RESULTS = Path(__file__).parent / "results"
 OBSERVED = "grid,grid_dim,answer,answer_dim"
+MEASURED = ("episode/solved", "episode/right_share", "episode_return", "entropy")
 
 
 class Variant(NamedTuple):
@@ -85,6 +86,8 @@ def build(args: argparse.Namespace, variant: Variant) -> tuple[Any, Any]:
         equivariant=variant.equivariant,
         operations=tuple(Operation(0, color) for color in range(args.colors)),
         predicts=tuple(term.name for term in terms),
+        dim=args.dim,
+        layers=args.layers,
     )
     config = Config(
         num_envs=args.envs,
@@ -122,15 +125,10 @@ def train(args: argparse.Namespace, name: str) -> dict[str, Any]:
         started = time.perf_counter()
         for update in range(1, args.updates):
             state, metrics = step(state, hp)
-            solved, episodes = float(metrics["episode/solved"]), int(metrics["episodes"])
-            curve.append((solved, float(metrics["episode_return"]), episodes))
+            curve.append([float(metrics[name]) for name in MEASURED])
             if update % 25 == 0:
-                recent = np.asarray(curve[-25:])
-                print(
-                    f"{name} seed {seed} update {update} solved {np.nanmean(recent[:, 0]):.1f}%"
-                    f" return {np.nanmean(recent[:, 1]):.3f}",
-                    flush=True,
-                )
+                recent = np.nanmean(np.asarray(curve[-25:]), axis=0)
+                print(name, f"seed {seed}", f"update {update}", recent.round(3), flush=True)
         took.append(time.perf_counter() - started)
         curves.append(curve)
     solved = np.asarray(curves)[:, :, 0]
@@ -187,6 +185,8 @@ def main() -> None:
     parser.add_argument("--minibatches", type=int, default=4)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--entropy", type=float, default=0.01)
+    parser.add_argument("--dim", type=int, default=64, help="width of the tokens")
+    parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--weight", type=float, default=1.0, help="of each auxiliary loss")
     args = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
