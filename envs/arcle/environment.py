@@ -67,7 +67,7 @@ class EnvState(struct.PyTreeNode):
         begun: int32 [], the step in which the pair was begun.
         time: int32 [], steps.
         ever_solved: bool [], whether the pair's grid was the answer at some step.
-        generated: the task itself where tasks are generated, else ().
+        generated: the task itself where tasks are generated or augmented, else ().
     """
 
     game: State
@@ -90,6 +90,7 @@ class ARCLE(Environment):
         dataset: str | TaskSet = "arc1-training",
         ids: Sequence[str] | str | None = None,
         max_size: int | None = None,
+        augment: str = "",
         canvas: int = 30,
         protocol: str = "adaptation",
         preset: str = "fixed",
@@ -108,6 +109,7 @@ class ARCLE(Environment):
                 `TaskSet`.
             ids: only these tasks of the data set; a string may name several, with commas.
             max_size: only tasks without a longer side than this.
+            augment: "colors" or "all": tasks are augmented anew for each episode, see `sources`.
             canvas: N, 1 to 32; the smaller the faster, as is 5, 10 or 20 where it is enough.
             protocol: "adaptation", "test" or "meta", see `protocols`.
             preset: "fixed" or "reference", see `rules`.
@@ -131,7 +133,7 @@ class ARCLE(Environment):
         self.encoding = encodings.make_encoding(action, self.canvas, self.operations)
         trials = self.protocol.trials if max_trials is None else max_trials
         self._rules: Rules = rules_of(preset, trials, reset_on_submit)
-        self.source: Source = make_source(dataset, _names(ids), max_size, self.canvas)
+        self.source: Source = make_source(dataset, _names(ids), max_size, self.canvas, augment)
         self.observed = observations.chosen(
             _names(observe), self.operation_set, hidden=self.protocol.hidden
         )
@@ -305,8 +307,9 @@ def _begun(task: Tasks, pair: jax.Array, rules: Rules) -> State:
         shown = of_demos[jnp.minimum(pair, demos - 1)]
         return jnp.where(inside, shown, of_tests[jnp.maximum(pair - demos, 0)])
 
-    fields = ("input", "input_dim", "output", "output_dim")
-    return initial_state(*(pick(field) for field in fields), rules)
+    return initial_state(
+        pick("input"), pick("input_dim"), pick("output"), pick("output_dim"), rules
+    )
 
 
 def _names(value: Sequence[str] | str | None) -> tuple[str, ...] | None:

@@ -80,7 +80,7 @@ def pass_at_k(
     if not env.protocol.hidden or env.protocol.following is not None:
         raise ValueError("pass@k is of protocol='test': its answers are hidden")
     if env.source.generates:
-        raise ValueError("pass@k is of a data set, not of generated tasks")
+        raise ValueError("pass@k is of a data set as it is, not of generated or augmented tasks")
     if trials < 1:
         raise ValueError(f"pass@k needs at least one trial, got {trials}")
     params = params.replace(

@@ -7,6 +7,9 @@
     "generated"                    a new task of any of `generators.GENERATORS` for each episode
     "generated/flip", ...          of one of them
 
+Tasks of a data set may be augmented anew for each episode: "colors" renames the nine colours that
+are not black, "all" also turns and mirrors grids and shuffles demonstrations (`augmentation`).
+
 What a data set holds, or how large and colourful generated tasks are, is `Params.tasks`: `Tasks`
 [T, ...], or a `generation.Level`. Either may be replaced, and mapped over, without a new
 environment; the canvas and the room for pairs are static.
@@ -19,13 +22,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.envs.arcle import datasets
+from jaxrl.envs.arcle import augmentation, datasets
 from jaxrl.envs.arcle.generation import Generator, Level, generate, make_level, mixture
 from jaxrl.envs.arcle.generators import GENERATORS, RANDOM
 from jaxrl.envs.arcle.tasks import Tasks, TaskSet, row, select, stack
 from jaxrl.registry import nearest
 
 _RANDOM, _ANY = "random", "generated"
+AUGMENTS = ("", "colors", "all")
 
 
 class Source(NamedTuple):
@@ -35,7 +39,7 @@ class Source(NamedTuple):
         params: `Params.tasks`.
         draw: (key, params) -> (the task's number int32 [], the task).
         get: (params, number) -> the task; only of data sets.
-        generates: whether tasks are made up, and so have no number.
+        generates: whether tasks are made up, or augmented, so that a state has to carry its own.
         ids: of the tasks of a data set, in the order of their numbers.
     """
 
@@ -51,27 +55,33 @@ class Source(NamedTuple):
 
 
 def make_source(
-    dataset: str | TaskSet, ids: tuple[str, ...] | None, max_size: int | None, canvas: int
+    dataset: str | TaskSet,
+    ids: tuple[str, ...] | None,
+    max_size: int | None,
+    canvas: int,
+    augment: str = "",
 ) -> Source:
     """The source of a name, a path or a `TaskSet`; see `environment.ARCLE`.
 
     Raises:
-        ValueError: no such set or task, tasks too large for the canvas, or a choice among
-            generated tasks.
+        ValueError: no such set, task or augmentation, tasks too large for the canvas, or a choice
+            among generated tasks.
     """
+    if augment not in AUGMENTS:
+        raise ValueError(f"augment must be 'colors', 'all' or empty, got {augment!r}")
     names = (_RANDOM, _ANY, *(f"{_ANY}/{name}" for name in GENERATORS))
     if isinstance(dataset, TaskSet):
-        return _of_tasks(dataset, ids, max_size, canvas)
+        return _augmented(_of_tasks(dataset, ids, max_size, canvas), augment)
     if not isinstance(dataset, str):
         raise ValueError(f"dataset must be a name, a path or a TaskSet, got {dataset!r:.60}")
     if dataset in names:
-        if ids is not None or max_size is not None:
-            raise ValueError(f"ids and max_size choose tasks of a data set, not of {dataset!r}")
+        if ids is not None or max_size is not None or augment:
+            raise ValueError(f"ids, max_size and augment are for data sets, not for {dataset!r}")
         return _generated(dataset, canvas)
     if dataset.startswith(f"{_ANY}/"):
         near = nearest(dataset, names) or names
         raise ValueError(f"unknown generator {dataset!r}; nearest: {', '.join(near)}")
-    return _of_tasks(_load(dataset), ids, max_size, canvas)
+    return _augmented(_of_tasks(_load(dataset), ids, max_size, canvas), augment)
 
 
 @functools.lru_cache(maxsize=8)
@@ -95,6 +105,23 @@ def _of_tasks(
         return number, row(params, number)
 
     return Source(tasks, draw, ids=chosen.ids)
+
+
+def _augmented(source: Source, augment: str) -> Source:
+    """`source` with each task augmented when it is drawn."""
+    if not augment:
+        return source
+
+    def draw(key: jax.Array, params: Tasks) -> tuple[jax.Array, Tasks]:
+        key_task, key_augment = jax.random.split(key)
+        number, task = source.draw(key_task, params)
+        if augment == "all":
+            return number, augmentation.augment(key_augment, task)[0]
+        same = augmentation.identity(task.demos.input.shape[0])
+        colors = augmentation.all_but_black(key_augment)
+        return number, augmentation.apply_to_task(same.replace(colors=colors), task)
+
+    return source._replace(draw=draw, generates=True)
 
 
 def _generated(name: str, canvas: int) -> Source:

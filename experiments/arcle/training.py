@@ -13,7 +13,8 @@ some step. `--data arc` takes the pairs of ARC-AGI-1's training tasks that fit i
     conditional+aux  with the auxiliary losses (the paper's sequential policy)
     equivariant+aux  with colours that no weight belongs to
 
-Writes results/training_<data>_<size>.json and a picture of success over environment steps.
+Writes results/training_<data>_<size>.json and a picture of success over environment steps, after
+each variant; those that are there with the same settings are kept.
 
 Source: Lee et al. (2024), arXiv 2407.20806, sec. 4; hyperparameters of its public code are gamma
 0.9, lambda 0.95, clip 0.1, 16 epochs, learning rate 3e-5. Here the learning rate is larger and the
@@ -21,6 +22,7 @@ epochs are fewer, for a budget of minutes on a CPU.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -190,14 +192,26 @@ def main() -> None:
     parser.add_argument("--weight", type=float, default=1.0, help="of each auxiliary loss")
     args = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
-    record = {name: train(args, name) for name in args.variants}
-    stem = f"training_{args.data}_{args.size}"
-    given = " ".join(f"--{key} {value}" for key, value in vars(args).items() if key != "variants")
-    command = f"python experiments/arcle/training.py --variants {' '.join(args.variants)} {given}"
-    write_record(RESULTS / f"{stem}.json", command, record, settings=vars(args))
-    draw(record, args, RESULTS / f"{stem}.png")
-    for name, result in record.items():
+    settings = {key: value for key, value in vars(args).items() if key != "variants"}
+    path = RESULTS / f"training_{args.data}_{args.size}.json"
+    given = " ".join(f"--{key} {value}" for key, value in settings.items())
+    for name in args.variants:
+        result = train(args, name)
+        # Another process may have added its own in the meantime.
+        record = {**_known(path, settings), name: result}
+        ordered = {variant: record[variant] for variant in VARIANTS if variant in record}
+        command = f"python experiments/arcle/training.py --variants {' '.join(ordered)} {given}"
+        write_record(path, command, ordered, settings=settings)
+        draw(ordered, args, path.with_suffix(".png"))
         print(name, result["solved_percent_last_by_seed"], result["solved_percent_peak_by_seed"])
+
+
+def _known(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What a file has of these settings."""
+    if not path.exists():
+        return {}
+    record = json.loads(path.read_text())
+    return record["results"] if record["settings"] == settings else {}
 
 
 if __name__ == "__main__":

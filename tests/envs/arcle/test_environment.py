@@ -254,13 +254,39 @@ def test_generated_tasks_differ_and_are_kept_by_the_state():
     np.testing.assert_array_equal(after["demo_input"], obs["demo_input"][0])
 
 
+def test_augmented_tasks_are_those_of_the_set_with_other_colors():
+    env, params = make(augment="colors", observe="input,answer")
+    keys = jax.random.split(jax.random.key(0), 64)
+    obs, state = jax.jit(jax.vmap(env.reset_env, (0, None)))(keys, params)
+    tasks = (TWO, ONE)
+    renamings = set()
+    for task, pair, shown, answer in zip(
+        state.task.tolist(), state.pair.tolist(), obs["input"], obs["answer"], strict=True
+    ):
+        of_input, of_answer = tasks[task].demos[pair]
+        rows, columns = of_input.shape
+        pairs = list(
+            zip(of_input.ravel().tolist(), shown[:rows, :columns].ravel().tolist(), strict=True)
+        )
+        pairs += zip(
+            of_answer.ravel().tolist(), answer[:rows, :columns].ravel().tolist(), strict=True
+        )
+        renaming = dict(pairs)
+        assert all(renaming[old] == new for old, new in pairs), "one colour became two"
+        assert renaming.get(0, 0) == 0 and len(set(renaming.values())) == len(renaming)
+        renamings.add((task, pair, tuple(sorted(renaming.items()))))
+    assert len(renamings) > 30
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"dataset": "arc1-trainng"}, "arc1-training"),
         ({"dataset": "generated/flop"}, "generated/flip"),
         ({"dataset": 7}, "dataset must be a name"),
-        ({"dataset": "random", "ids": "two"}, "not of 'random'"),
+        ({"dataset": "random", "ids": "two"}, "not for 'random'"),
+        ({"dataset": "random", "augment": "all"}, "not for 'random'"),
+        ({"augment": "colours"}, "augment must be 'colors', 'all' or empty"),
         ({"ids": "tow"}, "two"),
         ({"canvas": 3}, "1 of 2 tasks do not fit a canvas of 3 x 3"),
         ({"canvas": 0}, "canvas must be"),
