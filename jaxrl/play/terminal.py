@@ -174,8 +174,10 @@ def read_keys(descriptor: int) -> list[str]:
 def _text(game: Game, width: int, helping: bool) -> list[str]:
     lines = [game.name, *game.caption(), ""]
     if helping:
-        told = [f"{keys}: {what}" for keys, what in _in_short(game.controls.help(game.pad))]
-        lines += told if len(told) <= _MOST_LINES else [", ".join(told)]
+        told = game.controls.help(game.pad)
+        many = len(told) > _MOST_LINES
+        words = [f"{keys}: {what}" for keys, what in (_in_short(told) if many else told)]
+        lines += [", ".join(words)] if many else words
     else:
         for section in game.sections():
             shown = [entry for entry in section.entries if entry.done or entry.value]

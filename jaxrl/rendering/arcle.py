@@ -21,7 +21,7 @@ from jaxrl.rendering.frames import Moment
 # those of ARC's own pages.
 PALETTE = (
     *("#000000", "#1b74d8", "#f04438", "#35c24a", "#f8d81c"),
-    *("#a3a8ad", "#e22cb6", "#f68a26", "#84d6f7", "#86142e"),
+    *("#979b9f", "#e22cb6", "#f68a26", "#76d8fb", "#86142e"),
 )
 MARGIN, TITLE = 14, 22
 PANEL = 300  # the sides of input, grid and answer
