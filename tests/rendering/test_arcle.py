@@ -60,6 +60,8 @@ def test_the_three_grids_are_where_they_should_be(env):
     for left in (14, 328):
         for (row, column), colour in {(0, 0): 1, (0, 1): 2, (1, 0): 3, (1, 1): 0}.items():
             assert at(frame, left + 60 * column + 30, 36 + 60 * row + 30) == COLOURS[colour]
+        # A cell is of one colour but for the lines at its edges.
+        assert {at(frame, left + along, 66) for along in range(1, 59)} == {COLOURS[1]}
         assert at(frame, left + 150, 66) == rgb(NIGHT_CELL)  # beside the grid
     assert at(frame, 642 + 30, 66) == COLOURS[4] and at(frame, 642 + 90, 66) == COLOURS[5]
     assert at(frame, 642 + 30, 126) == rgb(NIGHT_CELL)
