@@ -176,8 +176,8 @@ def _text(game: Game, width: int, helping: bool) -> list[str]:
     if helping:
         told = game.controls.help(game.pad)
         many = len(told) > _MOST_LINES
-        words = [f"{keys}: {what}" for keys, what in (_in_short(told) if many else told)]
-        lines += [", ".join(words)] if many else words
+        each = [f"{keys}: {what}" for keys, what in (_in_short(told) if many else told)]
+        lines += [", ".join(each)] if many else each
     else:
         for section in game.sections():
             shown = [entry for entry in section.entries if entry.done or entry.value]
