@@ -1,4 +1,4 @@
-"""The README's tables: environments and algorithms of the registry, quirks of Crafter's rules.
+"""The README's tables: environments and algorithms of the registry, quirks of rules.
 
 `python -m jaxrl.catalogue README.md` writes them between their marks; a test says when it is due.
 """
@@ -41,12 +41,22 @@ def algorithms_table() -> str:
 
 def quirks_table() -> str:
     """What the two presets of Crafter's rules differ in, as a Markdown table."""
-    quirks: dict[str, str] = registry.load("jaxrl.envs.crafter_oo.rules:QUIRKS")
+    return _quirks("jaxrl.envs.crafter_oo.rules:QUIRKS", "crafter")
+
+
+def arcle_quirks_table() -> str:
+    """What the two presets of ARCLE's rules differ in, as a Markdown table."""
+    return _quirks("jaxrl.envs.arcle.rules:QUIRKS", "reference")
+
+
+def _quirks(target: str, reference: str) -> str:
+    """The quirks that `target` names; `reference` is the preset that keeps them."""
+    quirks: dict[str, str] = registry.load(target)
     rows = []
     for name, text in quirks.items():
         kept, _, mended = text.partition(" Fixed: ")
         rows.append((f"`rules.quirks.{name}`", kept, mended[:1].upper() + mended[1:]))
-    return _table(("quirk", "`crafter`, as in the package", "`fixed`"), rows)
+    return _table(("quirk", f"`{reference}`, as in the package", "`fixed`"), rows)
 
 
 def filled_in(text: str) -> str:
@@ -59,6 +69,7 @@ def filled_in(text: str) -> str:
         "environments": environments_table(),
         "algorithms": algorithms_table(),
         "quirks": quirks_table(),
+        "arcle-quirks": arcle_quirks_table(),
     }
     for name, table in tables.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"

@@ -59,6 +59,19 @@ assert abs(random_score - 1.6) < 0.3 and human.score == 50.5
 assert results["oracle"]["craft_wooden_pickaxe"].rank_at_1 == 1
 assert all(s.mrr < results["oracle"][name].mrr for name, s in results["no-change"].items())
 """,
+    "05_arcle.ipynb": """
+assert len(training.tasks) == 400 and len(small.tasks) == 178
+assert [(leak.train, leak.evaluation) for leak in known] == [("40853293", "070dd51e")]
+assert len(env.operation_set.names) == 35
+assert rewards == [0.0, 1.0] and bool(end.game.terminated)
+assert mask.sum(axis=1).tolist() == [0, 9, 9, 9]  # painting black changes no black grid
+assert all(jax.tree.leaves(same)) and distinct == 256
+assert len(passed.ids) == 31 and passed.score(3)["tests"] <= 0.2
+assert (passed.submits <= 3).all() and passed.submits.mean() > 0.5
+assert speed > 20_000
+assert solved[:5].max() < 10 < 90 < solved[-5:].mean(), solved
+assert len(frames) == 10 and frames[0].shape == (702, 956, 3)
+""",
 }
 
 

@@ -28,6 +28,14 @@ def test_every_quirk_has_both_sides():
     assert cells[1][2] == "Lava kills."
 
 
+def test_every_quirk_of_arcle_has_both_sides():
+    rows = catalogue.arcle_quirks_table().splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+    assert len(cells) == 6 and all(len(row) == 3 and all(row) for row in cells)
+    assert "`reference`, as in the package" in rows[0]
+    assert cells[0][2] == "They stay unlimited."
+
+
 def test_missing_marks_are_an_error():
     with pytest.raises(ValueError, match="<!-- algorithms -->"):
         catalogue.filled_in("<!-- environments -->\n<!-- end environments -->")

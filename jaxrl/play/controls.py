@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from gymnax.environments import spaces
 
+from jaxrl.play.board import Board, Pad
 from jaxrl.registry import load
 
 NAMED_KEYS = ("up", "down", "left", "right", "space", "enter", "tab", "backspace")
@@ -37,6 +38,9 @@ class Section(NamedTuple):
     entries: tuple[Entry, ...]
 
 
+_START = Pad()
+
+
 def _nothing(state: Any) -> tuple[Section, ...]:
     return ()
 
@@ -48,25 +52,44 @@ class Controls(NamedTuple):
         keys: key -> action, a number below `len(actions)`.
         actions: the names of the actions.
         status: state -> what is told beside the picture.
+        board: where an action needs a selection of cells, what they are; None elsewhere.
     """
 
     keys: Mapping[str, int]
     actions: tuple[str, ...]
     status: Callable[[Any], tuple[Section, ...]] = _nothing
+    board: Board | None = None
 
-    def help(self) -> list[tuple[str, str]]:
+    def keys_at(self, pad: Pad) -> Mapping[str, int]:
+        """What keys mean: `keys`, and where the board's `switch` is on, what that changes."""
+        switched = self.board.switched if self.board is not None and pad.switched else {}
+        return {**self.keys, **switched}
+
+    def help(self, pad: Pad = _START) -> list[tuple[str, str]]:
         """(keys, what they do), in the order of the actions, and the keys of every game."""
-        lines = []
+        known = self.keys_at(pad)
+        lines = [] if self.board is None else self.board.help
+        if self.board is not None and self.board.switch:
+            other = self.keys if pad.switched else self.board.switched
+            lines.append((self.board.switch, f"keys for {self._names(other, self.board.switched)}"))
         for action, name in enumerate(self.actions):
-            keys = [key for key, does in self.keys.items() if does == action]
+            keys = [key for key, does in known.items() if does == action]
             if keys:
                 lines.append((" ".join(keys), name.replace("_", " ")))
         return lines + list(RESERVED.items())
 
+    def _names(self, keys: Mapping[str, int], switched: Mapping[str, int]) -> str:
+        """The first and the last action of those keys that can be switched."""
+        names = [self.actions[keys[key]] for key in switched if key in keys]
+        return " to ".join(dict.fromkeys((names[0], names[-1]))) if names else "nothing"
+
 
 Make = Callable[[Any, Any], Controls]
 
-_BUILT_IN: dict[str, str] = {"CrafterOO-*": "jaxrl.play.crafter_oo:controls"}
+_BUILT_IN: dict[str, str] = {
+    "CrafterOO-*": "jaxrl.play.crafter_oo:controls",
+    "ARCLE-*": "jaxrl.play.arcle:controls",
+}
 _registered: list[tuple[str, Make]] = []
 
 
@@ -109,7 +132,10 @@ def find_controls(env: Any, params: Any, name: str) -> Controls:
 
 def _checked(controls: Controls, name: str) -> Controls:
     """`controls`, or an error that names what is wrong in them."""
-    for key, action in controls.keys.items():
+    board = controls.board
+    pairs = [*controls.keys.items(), *(board.switched.items() if board else ())]
+    taken = board.keys if board else ()
+    for key, action in [*pairs, *((key, 0) for key in taken)]:
         if key in RESERVED:
             raise PlayError(f"the key map of {name} uses {key!r}, which means {RESERVED[key]}")
         if key not in NAMED_KEYS and (len(key) != 1 or key != key.lower() or not key.isprintable()):
@@ -118,4 +144,7 @@ def _checked(controls: Controls, name: str) -> Controls:
             raise PlayError(
                 f"the key map of {name}: {key!r} is action {action} of {len(controls.actions)}"
             )
+    for key, _ in pairs:
+        if key in taken:
+            raise PlayError(f"the key map of {name} uses {key!r}, which is the board's")
     return controls

@@ -1,7 +1,8 @@
 """Games as files of JSON lines: the seed and what was done.
 
 The first line is {"format": "jaxrl.play", "version": 1, "env": ..., "env_overrides": {...},
-"seed": ...}. A step is {"action": 3, "reward": 1.0}, a new episode {"new": true}.
+"seed": ...}. A step is {"action": 3, "reward": 1.0}, a new episode {"new": true}. Where cells are
+selected, an action is a list of its number and the corners of the box, see `board`.
 """
 
 import json
@@ -16,10 +17,13 @@ from jaxrl.play.controls import PlayError
 FORMAT, VERSION = "jaxrl.play", 1
 
 
+Action = int | tuple[int, ...]
+
+
 class Move(NamedTuple):
     """A step: an action and its reward; the action None begins a new episode."""
 
-    action: int | None
+    action: Action | None
     reward: float = 0.0
 
 
@@ -101,9 +105,12 @@ def _move(path: Path, number: int, line: str) -> Move:
     if entry == {"new": True}:
         return Move(None)
     action, reward = entry.get("action"), entry.get("reward")
-    if not _whole(action) or isinstance(reward, bool) or not isinstance(reward, int | float):
+    several = isinstance(action, list) and bool(action) and all(map(_whole, action))
+    paid = isinstance(reward, int | float) and not isinstance(reward, bool)
+    if not (several or _whole(action)) or not paid:
         raise PlayError(f'{path}, line {number}: is neither a step nor {{"new": true}}')
-    return Move(int(str(action)), float(reward))
+    made = tuple(action) if isinstance(action, list) else int(str(action))
+    return Move(made, float(str(reward)))
 
 
 def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from jaxrl.play.game import Game
 from jaxrl.rendering.draw import Frame
 
 _SIDE = 34  # columns of text beside the picture
+_MOST_LINES = 20  # of help, one a key
 _NARROWEST = 24  # columns of a picture beside text
 _ESCAPE_S = 0.05  # what a key sends comes at once
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z])")
@@ -88,7 +89,7 @@ def screen(game: Game, columns: int, rows: int, helping: bool = False) -> str:
     width = _SIDE - 2 if beside else columns
     text = [line[:width] for line in _text(game, width, helping)]
     if beside:
-        picture = half_blocks(fitted(game.frame(), columns - _SIDE, 2 * rows))
+        picture = half_blocks(_picture(game, columns - _SIDE, 2 * rows))
         blank = " " * max(0, _width(picture[0]))
         lines = [
             (picture[i] if i < len(picture) else blank) + "  " + (text[i] if i < len(text) else "")
@@ -96,11 +97,23 @@ def screen(game: Game, columns: int, rows: int, helping: bool = False) -> str:
         ]
     else:
         text = text[: rows // 2]
-        picture = half_blocks(fitted(game.frame(), columns, 2 * (rows - len(text))))
+        picture = half_blocks(_picture(game, columns, 2 * (rows - len(text))))
         lines = [*picture, *text]
     # Each line erases what was right of it, the end what was below; no newline after the last
     # one, which would scroll.
     return "\x1b[H" + "\x1b[K\r\n".join(lines) + "\x1b[K\x1b[J"
+
+
+def _picture(game: Game, width: int, height: int) -> Frame:
+    """The picture for so many pixels; cells, where it has some, are as large as each other."""
+    cells = game.coarse(width)
+    if cells is None:
+        return fitted(game.frame(), width, height)
+    factor = min(width // cells.shape[1], height // cells.shape[0])
+    if factor < 1:
+        return fitted(cells, width, height)
+    cells = cells.repeat(factor, axis=0).repeat(factor, axis=1)
+    return np.pad(cells, ((0, cells.shape[0] % 2), (0, 0), (0, 0)))
 
 
 def fitted(frame: Frame, width: int, height: int) -> Frame:
@@ -161,7 +174,10 @@ def read_keys(descriptor: int) -> list[str]:
 def _text(game: Game, width: int, helping: bool) -> list[str]:
     lines = [game.name, *game.caption(), ""]
     if helping:
-        lines += [f"{keys}: {what}" for keys, what in game.controls.help()]
+        told = game.controls.help(game.pad)
+        many = len(told) > _MOST_LINES
+        each = [f"{keys}: {what}" for keys, what in (_in_short(told) if many else told)]
+        lines += [", ".join(each)] if many else each
     else:
         for section in game.sections():
             shown = [entry for entry in section.entries if entry.done or entry.value]
@@ -169,6 +185,19 @@ def _text(game: Game, width: int, helping: bool) -> list[str]:
             lines += [section.title, *textwrap.wrap(words or "-", width), ""]
         lines.append(f"{HELP} keys   {NEW} new episode   {QUIT} quit")
     return [part for line in lines for part in (textwrap.wrap(line, width) or [""])]
+
+
+def _in_short(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Help with one line for digits that say their own number."""
+    short: list[tuple[str, str]] = []
+    for keys, what in lines:
+        first = short[-1] if short else ("", "")
+        stem = what.removesuffix(keys)
+        if keys.isdigit() and stem != what and first[1].startswith(f"{stem}0"):
+            short[-1] = (f"0 to {keys}", f"{stem}0 to {what}")
+        else:
+            short.append((keys, what))
+    return short
 
 
 def _width(line: str) -> int:

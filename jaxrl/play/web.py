@@ -1,8 +1,10 @@
 """Playing in a web page that this machine serves to itself.
 
-GET / is the page, GET /state what it shows, POST /key {"key": "left"} a key; answers are JSON. Only
-this machine can connect, and only the page itself is answered: a page of somebody else's that is
-open in the same browser can neither read nor play.
+GET / is the page, GET /state what it shows, POST /key {"key": "left"} a key; where cells can be
+selected, POST /point {"from": [0.1, 0.5], "to": [0.2, 0.5]} a pointer that was drawn over the
+picture, in shares of its width and height, 0 to 1; answers are JSON. Only this machine can connect,
+and only the page itself is answered: a page of somebody else's that is open in the same browser can
+neither read nor play.
 """
 
 import base64
@@ -18,6 +20,7 @@ from typing import Any
 
 from PIL import Image
 
+from jaxrl.play.board import Point
 from jaxrl.play.controls import PlayError
 from jaxrl.play.game import Game
 
@@ -91,8 +94,21 @@ def describe(game: Game) -> dict[str, Any]:
             }
             for section in game.sections()
         ],
-        "keys": [{"keys": keys, "what": what} for keys, what in game.controls.help()],
+        "keys": [{"keys": keys, "what": what} for keys, what in game.controls.help(game.pad)],
+        "pointer": game.controls.board is not None,
     }
+
+
+def _point(body: dict[str, Any], name: str) -> Point:
+    """A point of a request; PlayError unless it is two numbers from 0 to 1."""
+    point = body.get(name)
+    if isinstance(point, list) and len(point) == 2 and all(map(_is_share, point)):
+        return float(point[0]), float(point[1])
+    raise PlayError(f"{name!r} must be two numbers from 0 to 1, to the right and down")
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -113,37 +129,49 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if not self._from_here():
             return
-        if self.path != "/key":
-            self._json(HTTPStatus.NOT_FOUND, {"error": "keys go to /key"})
+        play = {"/key": self._pressed, "/point": self._pointed}.get(self.path)
+        if play is None:
+            error = "keys go to /key, pointers to /point"
+            self._json(HTTPStatus.NOT_FOUND, {"error": error})
             return
-        key = self._key()
-        if key is None:
+        try:
+            body = self._body()
+            with self.server.lock:
+                play(body)
+                self._json(HTTPStatus.OK, describe(self.server.game))
+        except PlayError as error:
             # What is left of the request would be read as the next one.
             self.close_connection = True
-            self._json(HTTPStatus.BAD_REQUEST, {"error": 'expected JSON, {"key": "left"}'})
-            return
-        with self.server.lock:
-            self.server.game.press(key)
-            self._json(HTTPStatus.OK, describe(self.server.game))
+            self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged."""
 
-    def _key(self) -> str | None:
-        """The key of a request; None if it is not as it should be.
+    def _pressed(self, body: dict[str, Any]) -> None:
+        key = body.get("key")
+        if not isinstance(key, str):
+            raise PlayError('expected {"key": "left"}')
+        self.server.game.press(key)
+
+    def _pointed(self, body: dict[str, Any]) -> None:
+        self.server.game.point(_point(body, "from"), _point(body, "to"))
+
+    def _body(self) -> dict[str, Any]:
+        """The JSON object of a request; PlayError if it is none.
 
         Another site's page cannot send this content type without being allowed to.
         """
         length = self.headers.get("Content-Length", "")
         kind = self.headers.get_content_type()
         if kind != "application/json" or not length.isdecimal() or int(length) > _LONGEST:
-            return None
+            raise PlayError(f"expected application/json of at most {_LONGEST} bytes")
         try:
             body = json.loads(self.rfile.read(int(length)))
-        except ValueError:
-            return None
-        key = body.get("key") if isinstance(body, dict) else None
-        return key if isinstance(key, str) else None
+        except (ValueError, RecursionError):
+            body = None
+        if not isinstance(body, dict):
+            raise PlayError("expected a JSON object")
+        return body
 
     def _from_here(self) -> bool:
         """Refuses names of other machines: a name may be made to point here by its owner."""

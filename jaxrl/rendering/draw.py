@@ -70,6 +70,12 @@ class Canvas:
         if corners[2] >= corners[0] and corners[3] >= corners[1]:
             self._draw.rounded_rectangle(corners, radius * _SCALE, fill=colour)
 
+    def image(self, left: float, top: float, right: float, bottom: float, frame: Frame) -> None:
+        """`frame` stretched over a rectangle; its pixels stay as they are."""
+        x, y = round(left * _SCALE), round(top * _SCALE)
+        size = (max(1, round(right * _SCALE) - x), max(1, round(bottom * _SCALE) - y))
+        self._image.paste(Image.fromarray(frame).resize(size, Image.Resampling.NEAREST), (x, y))
+
     def text(
         self, at: Point, text: str, size: float = 13.0, colour: str = INK, anchor: str = "lm"
     ) -> None:
