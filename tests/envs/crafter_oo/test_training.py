@@ -1,7 +1,6 @@
 """PPO trains on Crafter: MLP and recurrent (GRU) on the symbolic view, CNN on pixels."""
 
 import dataclasses
-import functools
 
 import jax
 import numpy as np
@@ -11,12 +10,8 @@ import jaxrl
 from jaxrl import registry
 from jaxrl.algorithm import canonical
 from jaxrl.envs.crafter_oo import constants as c
+from tests.unoptimised import jit
 
-# Compiled unoptimised, which takes half as long: little is computed.
-_OPTIONS: dict[str, int | bool] = {"xla_backend_optimization_level": 0}
-if jax.__version_info__ < (0, 11):  # the flag is gone since
-    _OPTIONS["xla_cpu_use_fusion_emitters"] = False
-_jit = functools.partial(jax.jit, compiler_options=_OPTIONS)
 TINY = dict(num_envs=4, num_steps=6, num_epochs=1, num_minibatches=2)
 UPDATES = 3
 CASES = {
@@ -37,7 +32,7 @@ def test_ppo_trains(name):
     config = dataclasses.replace(preset.config, **TINY, network=shape)
     algorithm = spec.make(env, params, config)
     hp = canonical(preset.hp.replace(env=params, horizon=float(UPDATES)))
-    init, step = _jit(algorithm.init), _jit(algorithm.step)
+    init, step = jit(algorithm.init), jit(algorithm.step)
 
     def run():
         state = first = init(jax.random.key(0), hp)
