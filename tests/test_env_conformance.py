@@ -6,7 +6,6 @@ without jit takes minutes and is not done.
 """
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -21,26 +20,27 @@ from jaxrl.adapters.promotion import relaxed_promotion
 from jaxrl.environment import Environment
 from jaxrl.spaces import contains, dtypes
 from tests.small_mnist import load_small_mnist
+from tests.unoptimised import jit
 
 IDS = registry.environments()
 BRAX = tuple(env_id for env_id in IDS if env_id.startswith("brax/"))
 OTHERS = tuple(env_id for env_id in IDS if env_id not in BRAX)
-# Crafter on the smallest map and with few slots: what grows with them takes time and is the same.
+# What grows with a map, with slots, with a canvas or a list of tasks takes time and is the same:
+# Crafter on the smallest map and with few slots, ARCLE on the 25 tasks of at most 5 x 5 cells.
 SMALL = {
-    env_id: {"area": (9, 9), "capacity": 16, "near": 16}
+    env_id: overrides
+    for family, overrides in {
+        "CrafterOO-": {"area": (9, 9), "capacity": 16, "near": 16},
+        "ARCLE-": {"max_size": 5, "canvas": 5},
+    }.items()
     for env_id in IDS
-    if env_id.startswith("CrafterOO-")
+    if env_id.startswith(family)
 }
 CASES = [pytest.param(env_id, SMALL.get(env_id, {}), id=env_id) for env_id in IDS] + [
     pytest.param("brax/inverted_pendulum", {"backend": backend}, id=f"brax/pendulum-{backend}")
     for backend in BACKENDS
     if backend != "generalized"
 ]
-# These programs run for less time than they compile, which takes half as long unoptimised.
-_OPTIONS: dict[str, int | bool] = {"xla_backend_optimization_level": 0}
-if jax.__version_info__ < (0, 11):  # the flag is gone since
-    _OPTIONS["xla_cpu_use_fusion_emitters"] = False
-_jit = functools.partial(jax.jit, compiler_options=_OPTIONS)
 BATCH = 8
 EAGER_STEPS = 3
 # Crafter has a thousand operations a step, and loops: a step without jit takes many seconds. So one
@@ -63,7 +63,7 @@ def test_rollouts_keep_the_contract(env_id, overrides):
     steps, limit = (24, 20) if env_id in BRAX else (160, 150)
     env, params = jaxrl.make(env_id, max_steps_in_episode=limit, **overrides)
     traces = []
-    rollout = _jit(jax.vmap(_rollout(env, steps, traces), in_axes=(0, None)))
+    rollout = jit(jax.vmap(_rollout(env, steps, traces), in_axes=(0, None)))
     keys = jax.random.split(jax.random.key(1), BATCH)
     out = jax.device_get(rollout(keys, params))
 
@@ -91,7 +91,7 @@ def test_vec_env_tells_truncation_from_termination(env_id):
     vec_env = jaxrl.VecEnv(env, BATCH)
     space, sample = env.observation_space(params), jax.vmap(env.action_space(params).sample)
 
-    @_jit
+    @jit
     def run(key):
         key_reset, key_steps = jax.random.split(key)
         obs, state = vec_env.reset(key_reset, params)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -11,6 +10,7 @@ from jaxrl.envs.arcle.operations import O2ARC, OperationSet
 from jaxrl.envs.arcle.rules import Rules, fixed
 from jaxrl.envs.arcle.state import State, initial_state, view
 from jaxrl.envs.arcle.step import apply
+from tests.unoptimised import jit
 
 SIDE = 6  # of every canvas here
 
@@ -38,7 +38,7 @@ def box(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
 NOTHING = np.zeros((SIDE, SIDE), bool)
 
 
-@jax.jit
+@jit
 def _start(*args: Any) -> State:
     return initial_state(*args)
 
@@ -49,9 +49,9 @@ def start(text: str, answer: str = "9", rules: Rules | None = None) -> State:
     return _start(canvas(text), dims[0], canvas(answer), dims[1], rules or fixed())
 
 
-_step = jax.jit(apply, static_argnames="operations")
-_pack = jax.jit(planes.pack_mask)
-_view = jax.jit(view, static_argnames="operations")
+_step = jit(apply, static_argnames="operations")
+_pack = jit(planes.pack_mask)
+_view = jit(view, static_argnames="operations")
 
 
 def act(

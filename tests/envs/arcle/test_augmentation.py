@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jaxrl.envs.arcle import augmentation as aug
 from jaxrl.envs.arcle import geometry, tasks
+from tests.unoptimised import jit
 
 CANVAS = 5
 DEMOS = 4
@@ -25,12 +26,12 @@ NUMPY = {
     "transpose along the other diagonal": lambda grid: np.rot90(grid, 2).T,
 }
 
-apply = jax.jit(aug.apply)
-invert = jax.jit(aug.invert)
-compose = jax.jit(aug.compose)
-inverse = jax.jit(aug.inverse)
-apply_to_task = jax.jit(aug.apply_to_task)
-augment_many = jax.jit(jax.vmap(aug.augment))
+apply = jit(aug.apply)
+invert = jit(aug.invert)
+compose = jit(aug.compose)
+inverse = jit(aug.inverse)
+apply_to_task = jit(aug.apply_to_task)
+augment_many = jit(jax.vmap(aug.augment))
 
 
 def padded(grid):
@@ -83,7 +84,7 @@ def test_transforms_are_those_of_numpy_for_every_size():
     inputs, dims = (np.stack(part) for part in zip(*batch, strict=True))
     indices = jnp.arange(8, dtype=jnp.int8)
     per_grid = jax.vmap(geometry.transform, in_axes=(None, 0, 0))
-    found = jax.jit(jax.vmap(per_grid, in_axes=(0, None, None)))(indices, inputs, dims)
+    found = jit(jax.vmap(per_grid, in_axes=(0, None, None)))(indices, inputs, dims)
     for index, name in enumerate(geometry.TRANSFORMS):
         for number, (height, width) in enumerate(sides):
             expected = padded(NUMPY[name](inputs[number, :height, :width]))
@@ -178,13 +179,13 @@ def test_every_pair_of_a_task_is_augmented_alike(stacked, two_tasks):
 
 def test_an_answer_is_taken_back(stacked):
     task = tasks.row(stacked, 1)
-    augmented, how = jax.jit(aug.augment)(jax.random.key(3), task)
+    augmented, how = jit(aug.augment)(jax.random.key(3), task)
     answer = augmented.tests.output[1], augmented.tests.output_dim[1]
     equal(invert(how, *answer), (task.tests.output[1], task.tests.output_dim[1]))
 
 
 def test_what_is_drawn(stacked):
-    many = jax.jit(jax.vmap(lambda key: aug.draw(key, jnp.int8(3), DEMOS)))
+    many = jit(jax.vmap(lambda key: aug.draw(key, jnp.int8(3), DEMOS)))
     drawn = jax.tree.map(np.asarray, many(jax.random.split(jax.random.key(1), 2400)))
     # 300 of each transform and 400 of each order expected; five standard deviations allowed.
     assert np.all(np.abs(np.bincount(drawn.transform, minlength=8) - 300) < 5 * 300**0.5)
@@ -201,7 +202,7 @@ def test_what_is_drawn(stacked):
 
 
 def test_black_takes_part_if_asked(stacked):
-    augment = jax.jit(jax.vmap(lambda key, task: aug.augment(key, task, aug.all_colors)))
+    augment = jit(jax.vmap(lambda key, task: aug.augment(key, task, aug.all_colors)))
     task = tasks.row(stacked, jnp.zeros(200, jnp.int32))
     augmented, how = jax.tree.map(
         np.asarray, augment(jax.random.split(jax.random.key(2), 200), task)

@@ -1,5 +1,7 @@
 """The environments of ARCLE: options, protocols, rewards, and what is refused."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from jaxrl.envs.arcle.operations import O2ARC
 from jaxrl.envs.arcle.protocols import PROTOCOLS
 from jaxrl.envs.arcle.tasks import Task, TaskSet
 from jaxrl.evaluation import random_act
+from tests.unoptimised import jit
 
 N = 4
 SUBMIT, RESET = O2ARC.number("Submit"), O2ARC.number("ResetGrid")
@@ -35,16 +38,21 @@ def make(env_id="ARCLE-O2ARC-v2", **options):
     return jaxrl.make(env_id, **({"dataset": TASKS, "canvas": N} | options))
 
 
-@pytest.fixture(scope="module")
-def paint():
+@functools.cache
+def compiled(**options):
     """An environment, its params and compiled `begin` and `step_env`: cheap to step by hand."""
-    env, params = make(observe="grid,answer", reward="mismatch")
-    return env, params, jax.jit(env.begin), jax.jit(env.step_env)
+    env, params = make(**options)
+    return env, params, jit(env.begin), jit(env.step_env)
 
 
-def play(paint, task, pair, *actions):
+@pytest.fixture
+def paint():
+    return compiled(observe="grid,answer", reward="mismatch")
+
+
+def play(bundle, task, pair, *actions):
     """The rewards, the last state and info after actions (operation, x0, y0, x1, y1)."""
-    env, params, begin, step = paint
+    env, params, begin, step = bundle
     obs, state = begin(params, jnp.int32(task), jnp.int32(pair))
     rewards, ends, info = [], [], {}
     for action in actions:
@@ -102,26 +110,22 @@ def test_a_grid_of_another_size_is_not_solved(paint):
     ],
 )
 def test_rewards(name, expected):
-    env, params = make(reward=name, observe="grid")
     steps = ((9, 0, 0, 0, 0), (1, 0, 0, 0, 0), (5, 1, 1, 1, 1), (SUBMIT, 0, 0, 0, 0))
-    bundle = (env, params, jax.jit(env.begin), jax.jit(env.step_env))
-    assert play(bundle, 0, 0, *steps)[2] == expected
+    assert play(compiled(observe="grid,answer", reward=name), 0, 0, *steps)[2] == expected
 
 
 def test_progress_adds_up_to_what_was_gained():
-    env, params = make(reward="progress", observe="grid")
-    keys = jax.random.split(jax.random.key(3), 40)
-
-    def step(state, key):
-        action = env.action_space(params).sample(key).at[0].set(key_number(key))
-        _, state, reward, _, info = env.step_env(key, state, action, params)
-        return state, (reward - info["correct"].astype(jnp.float32), info["right_share"])
-
-    def key_number(key):  # no submission
-        return jax.random.randint(key, (), 0, SUBMIT, jnp.int32)
-
-    _, state = env.begin(params, jnp.int32(0), jnp.int32(0))
-    _, (gains, shares) = jax.jit(lambda s: jax.lax.scan(step, s, keys))(state)
+    env, params, begin, step = compiled(observe="grid,answer", reward="progress")
+    _, state = begin(params, jnp.int32(0), jnp.int32(0))
+    rng, gains, shares = np.random.default_rng(3), [], []
+    for _ in range(40):
+        action = rng.integers(0, [SUBMIT, N, N, N, N])  # no submission
+        _, state, reward, _, info = step(
+            jax.random.key(0), state, jnp.asarray(action, jnp.int32), params
+        )
+        gains.append(float(reward) - float(info["correct"]))
+        shares.append(float(info["right_share"]))
+    assert len(set(shares)) > 3
     np.testing.assert_allclose(np.cumsum(gains), np.asarray(shares) - 0.75, atol=1e-5)
 
 
@@ -129,7 +133,7 @@ def test_resets_draw_tasks_and_pairs_evenly():
     for protocol, first in (("adaptation", 0), ("test", 2)):
         env, params = make(protocol=protocol, observe="grid")
         keys = jax.random.split(jax.random.key(1), 600)
-        _, state = jax.jit(jax.vmap(env.reset_env, (0, None)))(keys, params)
+        _, state = jit(jax.vmap(env.reset_env, (0, None)))(keys, params)
         found = list(zip(state.task.tolist(), state.pair.tolist(), strict=True))
         counts = {pair: found.count(pair) for pair in set(found)}
         # The first task has two pairs, the second one: 1/4, 1/4, 1/2.
@@ -137,9 +141,11 @@ def test_resets_draw_tasks_and_pairs_evenly():
         assert abs(counts[0, first] - 150) < 45 and abs(counts[1, first] - 300) < 55
 
 
+ALL_OF_A_TEST = "grid,grid_dim,input,trials_remain,test"
+
+
 def test_the_first_grid_is_the_input():
-    env, params = make(protocol="test", observe="grid,grid_dim,input,trials_remain,test")
-    obs, state = jax.jit(env.begin)(params, jnp.int32(0), jnp.int32(3))
+    obs, *_ = play(compiled(protocol="test", observe=ALL_OF_A_TEST), 0, 3)
     np.testing.assert_array_equal(obs["grid"][0], [1, 1, 1, 0])
     np.testing.assert_array_equal(obs["grid_dim"], [1, 3])
     np.testing.assert_array_equal(obs["grid"], obs["input"])
@@ -147,16 +153,14 @@ def test_the_first_grid_is_the_input():
 
 
 def test_three_wrong_submissions_end_a_test():
-    env, params = make(protocol="test", observe="grid")
-    bundle = (env, params, jax.jit(env.begin), jax.jit(env.step_env))
+    bundle = compiled(protocol="test", observe=ALL_OF_A_TEST)
     *_, rewards, ends, info = play(bundle, 0, 2, *[(SUBMIT, 0, 0, 0, 0)] * 3)
     assert rewards == [0, 0, 0] and ends == [False, False, True]
     assert int(info["submits"]) == 3 and not bool(info["correct"])
 
 
 def test_meta_goes_through_the_demonstrations_to_a_test():
-    env, params = make(protocol="meta", observe="grid,test", demonstration_steps=3)
-    bundle = (env, params, jax.jit(env.begin), jax.jit(env.step_env))
+    bundle = compiled(protocol="meta", observe="grid,test", demonstration_steps=3)
     # The first pair is solved in two steps, the second left after three, then a test is begun.
     actions = [(5, 1, 1, 1, 1), (SUBMIT, 0, 0, 0, 0)] + [(RESET, 0, 0, 0, 0)] * 3
     obs, state, rewards, ends, info = play(bundle, 0, 0, *actions)
@@ -173,8 +177,9 @@ def test_meta_goes_through_the_demonstrations_to_a_test():
 
 
 def test_the_time_limit_truncates():
-    env, params = make(max_steps_in_episode=2, observe="grid")
-    bundle = (env, params, jax.jit(env.begin), jax.jit(env.step_env))
+    env, _, *programs = compiled(observe="grid,answer", reward="sparse")
+    params = make(max_steps_in_episode=2)[1]
+    bundle = (env, params, *programs)
     _, state, _, ends, _ = play(bundle, 0, 0, (1, 0, 0, 0, 0))
     assert not bool(env.is_truncated(state, params))
     _, state, _, ends, _ = play(bundle, 0, 0, *[(1, 0, 0, 0, 0)] * 2)
@@ -187,14 +192,14 @@ def test_tasks_are_leaves_of_params():
     alone = jax.tree.map(lambda leaf: leaf[:, None], params.tasks)
     many = params.replace(tasks=alone)
     axes = jax.tree.map(lambda _: None, params).replace(tasks=jax.tree.map(lambda _: 0, alone))
-    obs, _ = jax.vmap(env.reset_env, (None, axes))(jax.random.key(0), many)
+    obs, _ = jit(jax.vmap(env.reset_env, (None, axes)))(jax.random.key(0), many)
     assert obs["grid"].shape == (2, N, N) and int(obs["grid"][1, 0, 0]) == 9
 
 
 def test_a_subset_of_operations_has_its_own_numbers():
-    env, params = make(operations="Color3,Submit", observe="grid", reward="sparse")
+    bundle = compiled(operations="Color3,Submit", observe="grid", reward="sparse")
+    env, params, *_ = bundle
     assert env.action_space(params).nvec == (2, N, N, N, N)
-    bundle = (env, params, jax.jit(env.begin), jax.jit(env.step_env))
     obs, *_ = play(bundle, 0, 0, (0, 0, 0, 0, 0))
     assert int(obs["grid"][0, 0]) == 3
     *_, info = play(bundle, 0, 0, (1, 0, 0, 0, 0))
@@ -244,10 +249,10 @@ def test_pass_at_k_wants_hidden_answers():
 def test_generated_tasks_differ_and_are_kept_by_the_state():
     env, params = make(dataset="generated/recolor", protocol="meta", observe="grid,demo_input")
     keys = jax.random.split(jax.random.key(0), 8)
-    obs, state = jax.jit(jax.vmap(env.reset_env, (0, None)))(keys, params)
+    obs, state = jit(jax.vmap(env.reset_env, (0, None)))(keys, params)
     assert len({np.asarray(x).tobytes() for x in obs["grid"]}) == 8
     np.testing.assert_array_equal(obs["grid"], obs["demo_input"][:, 0])
-    step = jax.jit(env.step_env)
+    step = jit(env.step_env)
     first = jax.tree.map(lambda x: x[0], state)
     action = jnp.asarray([1, 0, 0, 0, 0], jnp.int32)
     after, *_ = step(jax.random.key(1), first, action, params)
@@ -324,7 +329,7 @@ def test_only_the_set_with_objects_shows_them():
 
 def test_a_mask_of_another_shape_is_refused():
     env, params = make(action="mask", observe="grid")
-    _, state = env.begin(params, jnp.int32(0), jnp.int32(0))
+    state = play(compiled(observe="grid,answer", reward="sparse"), 0, 0)[1]
     action = {"operation": jnp.int32(0), "selection": jnp.zeros((N, N + 1), jnp.int8)}
     with pytest.raises(ValueError, match=r"a selection is a mask \[4, 4\], got shape \[4, 5\]"):
         env.step_env(jax.random.key(0), state, action, params)
@@ -332,7 +337,9 @@ def test_a_mask_of_another_shape_is_refused():
 
 def test_encodings_select_the_same_cells():
     environments = {name: make(action=name, observe="grid")[0] for name in ("box", "point", "mask")}
-    box, point, mask = (environments[name].encoding.decode for name in ("box", "point", "mask"))
+    box, point, mask = (
+        jit(environments[name].encoding.decode) for name in ("box", "point", "mask")
+    )
     corner = box(jnp.asarray([3, 1, 2, 2, 3], jnp.int32))
     cells = np.zeros((N, N), np.int8)
     cells[1:3, 2:4] = 1
@@ -347,7 +354,8 @@ def test_flat_actions_are_all_operations_on_all_boxes():
     env, params = make(action="flat", canvas=2, operations="Color4,Submit", dataset="random")
     space = env.action_space(params)
     assert space.n == 2 * 9  # 3 x 3 boxes of a canvas of 2 x 2
-    decoded = [env.encoding.decode(jnp.int32(action)) for action in range(space.n)]
+    decode = jit(env.encoding.decode)
+    decoded = [decode(jnp.int32(action)) for action in range(space.n)]
     assert [int(operation) for operation, _ in decoded] == [4] * 9 + [SUBMIT] * 9
     selections = {tuple(np.asarray(words).tolist()) for _, words in decoded}
     assert len(selections) == 9 and all(any(words) for words in selections)

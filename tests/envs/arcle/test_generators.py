@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.envs.arcle import generation, generators
+from tests.unoptimised import jit
 
 CANVAS = 6
 COUNT = 40  # tasks of each generator
@@ -20,7 +21,7 @@ def programs():
         def one(key, level):
             return generation.generate(key, level, generator, CANVAS, num_demos=2, num_tests=2)
 
-        return jax.jit(jax.vmap(one, in_axes=(0, None)))
+        return jit(jax.vmap(one, in_axes=(0, None)))
 
     return {name: program(generator) for name, generator in ALL.items()}
 
@@ -198,7 +199,7 @@ def test_a_mixture_is_one_of_its_generators(programs):
     def one(key, level, weights):
         return generation.mixture(key, level, weights, kinds, CANVAS, num_demos=2, num_tests=2)
 
-    many = jax.jit(jax.vmap(one, in_axes=(0, None, None)))
+    many = jit(jax.vmap(one, in_axes=(0, None, None)))
     keys = jax.random.split(jax.random.key(2), COUNT)
     level = generation.make_level(CANVAS)
     tasks, index = many(keys, level, jnp.asarray([0.5, 0.0, 1.5]))

@@ -1,6 +1,5 @@
 """Every operation on a grid that can be checked by eye; `fixed` rules, canvas of 6 x 6."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from jaxrl.envs.arcle.rules import fixed, reference
 from jaxrl.envs.arcle.state import initial_state
 from jaxrl.envs.arcle.step import apply
 from tests.envs.arcle.small import NOTHING, SIDE, act, after, box, canvas, grid, seen, start
+from tests.unoptimised import jit
 
 
 def same(actual, expected):
@@ -292,7 +292,7 @@ def test_a_number_that_is_no_operation_leaves_the_grid_alone():
     state = start("12 34")
     mask = planes.pack_mask(jnp.asarray(box(0, 0, 1, 1)))
     for number in (-1, 35, 1000):
-        out, reward, ended = jax.jit(apply, static_argnums=4)(
+        out, reward, ended = jit(apply, static_argnums=4)(
             state, jnp.int32(number), mask, fixed(), O2ARC
         )
         same(seen(out)["grid"], "12 34")
@@ -307,6 +307,6 @@ def test_canvases_of_other_sizes(side):
         jnp.asarray(cells.astype(np.int8)), dim, cells.astype(np.int8), dim, fixed()
     )
     mask = planes.pack_mask(jnp.ones((side, side), bool))
-    step = jax.jit(apply, static_argnums=4)
+    step = jit(apply, static_argnums=4)
     state, _, _ = step(state, jnp.int32(O2ARC.number("RotateCCW")), mask, fixed(), O2ARC)
     np.testing.assert_array_equal(planes.unpack(state.grid), np.rot90(cells))

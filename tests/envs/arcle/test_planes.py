@@ -12,14 +12,15 @@ from hypothesis.extra import numpy as hnp
 
 from jaxrl.envs.arcle import planes
 from jaxrl.envs.arcle.planes import Box
+from tests.unoptimised import jit
 
 SIDES = (5, 30, 32)
-pack = jax.jit(planes.pack)
-pack_mask = jax.jit(planes.pack_mask)
-shift = jax.jit(planes.shift)
-crop = jax.jit(planes.crop)
-flood = jax.jit(planes.flood)
-bounding_box = jax.jit(planes.bounding_box)
+pack = jit(planes.pack)
+pack_mask = jit(planes.pack_mask)
+shift = jit(planes.shift)
+crop = jit(planes.crop)
+flood = jit(planes.flood)
+bounding_box = jit(planes.bounding_box)
 
 
 def grids(side=None):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.envs.arcle import tasks
+from tests.unoptimised import jit
 
 SMALL = {
     "train": [
@@ -64,7 +65,7 @@ def test_rooms_can_be_larger_than_needed_but_not_smaller(task_set):
 
 def test_a_row_is_one_task_under_vmap_too(task_set):
     stacked = tasks.stack(task_set, 4)
-    one = jax.jit(tasks.row)(stacked, jnp.int32(1))
+    one = jit(tasks.row)(stacked, jnp.int32(1))
     assert one.demos.input[0, 0, 0] == 1 and one.tests.count == 2
     both = jax.vmap(tasks.row, in_axes=(None, 0))(stacked, jnp.asarray([1, 0], jnp.int32))
     np.testing.assert_array_equal(both.tests.input, stacked.tests.input[::-1])

@@ -13,6 +13,7 @@ from jaxrl.envs.crafter_oo import rules as rule_sets
 from jaxrl.envs.crafter_oo.draws import BalanceDraws, ObjectDraws, TapeDraws
 from jaxrl.envs.crafter_oo.state import Objects, Player, WorldState, chunk_grid
 from jaxrl.envs.crafter_oo.transition import reward, transition
+from tests.unoptimised import jit
 
 AREA, CAPACITY, NEAR = (24, 24), 12, 8
 CHUNKS = 4
@@ -137,7 +138,7 @@ def _program() -> Any:
         after = transition(draws, state, action, rules, NEAR)
         return after, reward(state, after, rules)
 
-    return jax.jit(run)
+    return jit(run)
 
 
 def play(

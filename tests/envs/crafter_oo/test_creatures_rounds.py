@@ -15,6 +15,7 @@ from jaxrl.envs.crafter_oo.creatures import update_objects
 from jaxrl.envs.crafter_oo.draws import BalanceDraws, ObjectDraws, TapeDraws
 from jaxrl.envs.crafter_oo.state import chunk_grid
 from tests.envs.crafter_oo.small_worlds import world
+from tests.unoptimised import jit
 
 AREA, CAPACITY, NEAR, BATCH = (30, 14), 52, 40, 256
 DRAWN = ObjectDraws._fields
@@ -245,7 +246,7 @@ def update():
         rule = rules.replace(quirks=rules.quirks.replace(dead_act=dead_act))
         return update_objects(state, draws, first_new, NEAR, rule)
 
-    return jax.jit(jax.vmap(one))
+    return jit(jax.vmap(one))
 
 
 def batch_of(seed, counts):

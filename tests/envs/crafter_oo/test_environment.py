@@ -14,6 +14,7 @@ from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo import limits
 from jaxrl.envs.crafter_oo import rules as rule_sets
 from tests.envs.crafter_oo.small_worlds import X, Y, world
+from tests.unoptimised import jit
 
 ID = "CrafterOO-Symbolic-v1"
 SMALL = {"area": (24, 24), "capacity": 48, "near": 48}
@@ -23,7 +24,7 @@ SMALL = {"area": (24, 24), "capacity": 48, "near": 48}
 def small():
     """A small environment, and its compiled step over a batch of everything."""
     env, params = jaxrl.make(ID, **SMALL)
-    return env, params, jax.jit(jax.vmap(env.step_env)), jax.jit(env.reset_env)
+    return env, params, jit(jax.vmap(env.step_env)), jit(env.reset_env)
 
 
 def repeated(tree, count):
@@ -198,10 +199,10 @@ def test_rules_are_named_under_a_transformation():
         return rule_sets.named(rules, "creatures.zombie_damage", value).creatures.zombie_damage
 
     rules, values = rule_sets.crafter(), jnp.arange(3, dtype=jnp.int32)
-    for mapped in (jax.vmap(damage, (None, 0)), jax.jit(jax.vmap(damage, (None, 0)))):
+    for mapped in (jax.vmap(damage, (None, 0)), jit(jax.vmap(damage, (None, 0)))):
         out = mapped(rules, values)
         assert out.dtype == jnp.int16 and out.tolist() == [0, 1, 2]
-    assert int(jax.jit(lambda rules: damage(rules, 4))(rules)) == 4
+    assert int(jit(lambda rules: damage(rules, 4))(rules)) == 4
     with pytest.raises(ValueError, match="int16, which cannot hold"):
         jax.vmap(damage, (None, 0))(rules, values.astype(jnp.float32))
     with pytest.raises(ValueError, match=r"zombie_damage is int16 \[\]"):

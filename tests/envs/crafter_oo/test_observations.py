@@ -20,10 +20,11 @@ from jaxrl.envs.crafter_oo.view import ENTITIES, GRID, local_view
 from jaxrl.spaces import contains
 from tests.envs.crafter_oo.small_worlds import X, Y, world
 from tests.envs.crafter_oo.test_creatures_rounds import AREA, CAPACITY, arena, as_arrays
+from tests.unoptimised import jit
 
 RULES = rule_sets.crafter()
-see = jax.jit(lambda state: symbolic(state, RULES))
-look = jax.jit(lambda state: structured(state, RULES))
+see = jit(lambda state: symbolic(state, RULES))
+look = jit(lambda state: structured(state, RULES))
 NUM = 60
 
 
@@ -108,9 +109,9 @@ def test_what_lies_outside_the_map():
 
 def test_reading_back_loses_nothing():
     states = crowds()
-    obs = jax.jit(jax.vmap(lambda state: symbolic(state, RULES)))(states)
-    seen = jax.device_get(jax.jit(jax.vmap(decode_symbolic))(obs))
-    view = jax.device_get(jax.jit(jax.vmap(lambda state: local_view(state, RULES)))(states))
+    obs = jit(jax.vmap(lambda state: symbolic(state, RULES)))(states)
+    seen = jax.device_get(jit(jax.vmap(decode_symbolic))(obs))
+    view = jax.device_get(jit(jax.vmap(lambda state: local_view(state, RULES)))(states))
     jax.tree.map(np.testing.assert_array_equal, seen.view, view)
     player = states.player
     for name in ("items", "facing", "sleeping"):

@@ -13,6 +13,7 @@ from jaxrl.envs.crafter_oo import pixels, rules
 from jaxrl.envs.crafter_oo.daylight import exact_daylight
 from jaxrl.envs.crafter_oo.reference import from_reference
 from jaxrl.envs.crafter_oo.view import semantic
+from tests.unoptimised import jit
 
 crafter = pytest.importorskip("crafter")
 from crafter import objects as ref  # noqa: E402
@@ -74,15 +75,19 @@ def tiles(source="reference", size=64):
     return pixels.make_tiles(source, size)
 
 
+def draw(key, state):
+    return pixels.render(key, state, RULES, tiles())
+
+
 @functools.cache
 def renderer(source="reference", size=64):
     made = tiles(source, size)
-    return jax.jit(lambda key, state: pixels.render(key, state, RULES, made))
+    return jit(lambda key, state: pixels.render(key, state, RULES, made))
 
 
 @functools.cache
 def noisy_renderer():
-    return jax.jit(lambda noise, state: pixels.render_with_noise(noise, state, RULES, tiles()))
+    return jit(lambda noise, state: pixels.render_with_noise(noise, state, RULES, tiles()))
 
 
 def picture(env, size=64):
@@ -172,17 +177,17 @@ def test_a_batch_has_the_pictures_of_its_members_by_day_and_by_night(monkeypatch
     keys = jax.random.split(jax.random.key(1), len(states))
     alone = [renderer()(key, state) for key, state in zip(keys, states, strict=True)]
     batch = jax.tree.map(lambda *x: jnp.stack(x), *states)
-    together = jax.jit(jax.vmap(renderer()))(keys, batch)
+    together = jit(jax.vmap(draw))(keys, batch)
     np.testing.assert_array_equal(together, np.stack(alone))
     pairs = jax.tree.map(lambda x: x[:6].reshape(2, 3, *x.shape[1:]), (keys, batch))
-    nested = jax.jit(jax.vmap(jax.vmap(renderer())))(*pairs)
+    nested = jit(jax.vmap(jax.vmap(draw)))(*pairs)
     np.testing.assert_array_equal(nested.reshape(6, 64, 64, 3), np.stack(alone[:6]))
     # What a GPU does: all are computed.
     monkeypatch.setattr(pixels, "_few_nights", jax.vmap(pixels._night_or_day, (None, *[0] * 5)))
-    everywhere = jax.vmap(lambda key, state: pixels.render(key, state, RULES, tiles()))
+    everywhere = jit(jax.vmap(lambda key, state: draw(key, state)))
     np.testing.assert_array_equal(everywhere(keys, batch), np.stack(alone))
     monkeypatch.undo()
-    same_state = jax.jit(jax.vmap(renderer(), in_axes=(0, None)))(keys, states[1])
+    same_state = jit(jax.vmap(draw, in_axes=(0, None)))(keys, states[1])
     np.testing.assert_array_equal(same_state[1], alone[1])
 
 

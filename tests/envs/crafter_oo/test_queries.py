@@ -9,6 +9,7 @@ from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo import queries
 from jaxrl.envs.crafter_oo import rules as rule_sets
 from tests.envs.crafter_oo.small_worlds import X, Y, found, play, world
+from tests.unoptimised import jit
 
 RULES = rule_sets.crafter()
 THINGS = [
@@ -40,7 +41,7 @@ def ask():
         }
 
     # Mapped over the cell: one state, many questions.
-    program = jax.jit(jax.vmap(answers, (None, 0, 0)))
+    program = jit(jax.vmap(answers, (None, 0, 0)))
 
     def run(state, cells=((X, Y),)):
         x, y = jnp.asarray(cells, jnp.int32).T

@@ -18,6 +18,7 @@ from jaxrl.envs.crafter_oo.reference import from_reference
 from jaxrl.envs.crafter_oo.tape import Recorder
 from jaxrl.envs.crafter_oo.transition import reward, transition
 from tests.envs.crafter_oo.lockstep import new_world
+from tests.unoptimised import jit
 
 AREA, CAPACITY, NEAR = (24, 24), 8, 8
 WOOD_PICKAXE, HEALTH = c.item("wood_pickaxe"), c.item("health")
@@ -44,7 +45,7 @@ def step():
 
     Checks that the former are those of the reference.
     """
-    play = jax.jit(
+    play = jit(
         lambda draws, state, action, rules: (
             (after := transition(draws, state, action, rules, NEAR)),
             reward(state, after, rules),

@@ -23,6 +23,7 @@ from jaxrl.envs.crafter_oo.tasks import make_task
 from jaxrl.play import crafter_oo as play
 from jaxrl.spaces import contains
 from tests.envs.crafter_oo.small_worlds import X, Y, world
+from tests.unoptimised import jit
 
 AHEAD = (X, Y + 1)
 AREA, CAPACITY = (24, 24), 24
@@ -69,7 +70,7 @@ def stepped(goals, scenes):
     """Each of the 22 worlds stepped under each of the 22 goals: [22, 22] of a transition."""
     env, params = goals
     step = jax.vmap(env.step_env, (None, GoalState(None, 0), None, None))
-    step = jax.jit(jax.vmap(step, (None, GoalState(0, None), 0, None)))
+    step = jit(jax.vmap(step, (None, GoalState(0, None), 0, None)))
     states = GoalState(scenes[0], jnp.arange(NUM, dtype=jnp.int32))
     return jax.device_get(step(jax.random.key(0), states, scenes[1], params))
 
@@ -119,7 +120,7 @@ def test_worlds_are_the_same_with_a_goal(goals):
     env, params = goals
     keys = jax.random.split(jax.random.key(3), 8)
 
-    @jax.jit
+    @jit
     @jax.vmap
     def both(key):
         return env.reset_env(key, params), env.unwrapped.reset_env(key, params)
@@ -139,7 +140,7 @@ def test_no_key_is_used_for_a_goal_and_a_world():
 
 
 def test_each_goal_is_as_likely_as_another():
-    goal = jax.jit(jax.vmap(draw_goal))(jax.random.split(jax.random.key(4), 4400))
+    goal = jit(jax.vmap(draw_goal))(jax.random.split(jax.random.key(4), 4400))
     counts = np.bincount(goal, minlength=NUM)
     # 200 are expected; 21 degrees of freedom, 1 in 1000 above 46.8.
     assert len(counts) == NUM and ((counts - 200) ** 2 / 200).sum() < 46.8
@@ -165,7 +166,7 @@ def test_every_id_shows_the_goal(name):
     assert env.num_actions == 17 and env.action_space(params).n == 17
     assert env.reset_chunk(512) == env.unwrapped.reset_chunk(512)
     state = GoalState(world(capacity=CAPACITY), jnp.int32(2))
-    obs = jax.jit(env.observe)(jax.random.key(0), state, jnp.int32(0), params)
+    obs = jit(env.observe)(jax.random.key(0), state, jnp.int32(0), params)
     assert bool(contains(env.observation_space(params), obs))
     shown = obs[GOAL_SLICE] if name == "Symbolic" else obs["goal"]
     np.testing.assert_array_equal(shown, np.arange(NUM) == 2)

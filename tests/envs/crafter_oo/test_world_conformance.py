@@ -11,6 +11,7 @@ from jaxrl.envs.crafter_oo.draws import WorldDraws
 from jaxrl.envs.crafter_oo.reference import snapshot
 from jaxrl.envs.crafter_oo.tape import record_world
 from jaxrl.envs.crafter_oo.worldgen import generate
+from tests.unoptimised import jit
 
 AREA, CAPACITY = (48, 56), 96
 
@@ -26,7 +27,7 @@ def worlds():
     return recorded
 
 
-@jax.jit
+@jit
 def _generate(draws, rules):
     return generate(draws, AREA, CAPACITY, rules)
 

@@ -11,6 +11,7 @@ from jaxrl.envs.crafter_oo import constants as c
 from jaxrl.envs.crafter_oo import rules as rule_sets
 from jaxrl.envs.crafter_oo.draws import draw_world
 from jaxrl.envs.crafter_oo.worldgen import generate
+from tests.unoptimised import jit
 
 AREAS = {(9, 9): 8, (32, 48): 80, (100, 70): 300}
 NUM = 6
@@ -20,7 +21,7 @@ NUM = 6
 def worlds(area, capacity):
     """6 worlds of that area, on the host."""
 
-    @jax.jit
+    @jit
     @jax.vmap
     def make(key):
         return generate(draw_world(key, area), area, capacity, rule_sets.crafter())
@@ -103,7 +104,7 @@ def test_rules_make_other_worlds():
     rules = rule_sets.named(rule_sets.crafter(), "terrain.cow_probability", 0.0)
     rules = rule_sets.named(rules, "terrain.tree_probability", 1.0)
     area, draws = (32, 48), draw_world(jax.random.split(jax.random.key(1), NUM)[0], (32, 48))
-    changed = jax.jit(lambda draws, rules: generate(draws, area, 80, rules))(draws, rules)
+    changed = jit(lambda draws, rules: generate(draws, area, 80, rules))(draws, rules)
     plain = worlds(area, 80)[0]
     assert not (changed.objects.kind == c.kind("cow")).any()
     assert (plain.objects.kind == c.kind("cow")).any()
