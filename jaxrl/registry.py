@@ -124,8 +124,7 @@ _ENVIRONMENTS: dict[str, Entry] = {
         for env_id, target in _CRAFTER.items()
     },
     **{
-        env_id: Entry(f"jaxrl.envs.arcle.environment:{target}")
-        for env_id, target in _ARCLE.items()
+        env_id: Entry(f"jaxrl.envs.arcle.environment:{target}") for env_id, target in _ARCLE.items()
     },
 }
 
@@ -288,7 +287,7 @@ def nearest(name: str, candidates: Iterable[str], count: int = 3) -> tuple[str, 
         )
         for key in by_key
     }
-    alike = sorted((key for key in by_key if scores[key] >= 0.6), key=lambda key: -scores[key])
+    alike = sorted((key for key in by_key if scores[key] >= 0.65), key=lambda key: -scores[key])
     ordered = dict.fromkeys([*parts, *beginnings, *alike])
     return tuple(by_key[key] for key in ordered)[:count]
 

