@@ -1,14 +1,14 @@
 """One agent for one ARC task, from scratch: trained on its demonstrations, asked for its tests.
 
-    python experiments/arcle/single_task.py [--tasks ID ...] [--seeds 2] [--updates 250]
+    python experiments/arcle/single_task.py [--tasks ID ...] [--seeds 2] [--updates 200]
 
 For each of eight named training tasks of ARC-AGI-1, recurrent PPO with the operations on objects,
 Submit and boxes (the box given the operation) on the smallest canvas. Episodes are demonstrations,
-the reward is 1 for the right submission, which ends an episode, and nothing else. The agent sees
-what is selected and how large the grids are, but neither colours nor an answer: with two to four
-demonstrations whose cells it could see, it learns these by heart (`--observe` shows that), while
-what makes these tasks is one rule for the whole grid. Then the greedy policy works on the tests,
-with hidden answers and one submission, and the sampled policy with three.
+the reward is the change of the share of right cells, and 1 for the right submission, which ends an
+episode. The agent sees what is selected and how large the grids are, but neither colours nor an
+answer: with two to four demonstrations whose cells it could see (`--observe`) it learns these by
+heart, while what makes these tasks is one rule for the whole grid. Then the greedy policy works on
+the tests, with hidden answers and one submission, and the sampled policy with three.
 
 Writes results/single_task.json.
 """
@@ -64,7 +64,7 @@ def make(task: str, args: argparse.Namespace, **options: Any) -> Any:
 
 def study(task: str, args: argparse.Namespace) -> dict[str, Any]:
     """Trains the seeds one after the other and evaluates each."""
-    env, params = make(task, args, augment="colors")
+    env, params = make(task, args, augment="colors", reward=args.reward)
     config = Config(
         num_envs=args.envs,
         num_steps=args.steps,
@@ -136,13 +136,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--updates", type=int, default=250)
+    parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--envs", type=int, default=2048)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--entropy", type=float, default=0.02)
+    parser.add_argument("--entropy", type=float, default=0.003)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--observe", default=OBSERVED)
+    parser.add_argument("--reward", default="progress")
     parser.add_argument("--out", type=Path, default=RESULTS / "single_task.json")
     args = parser.parse_args()
     results = {task: study(task, args) for task in args.tasks}
