@@ -180,8 +180,11 @@ def parse_overrides(items: Iterable[str]) -> tuple[tuple[str, Override], ...]:
 
 
 def override_text(value: Override) -> str:
-    """A value as `parse_overrides` reads it."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    """A value as `parse_overrides` reads it: in quotes where it would be read as another one."""
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, str) and not isinstance(_parse_override(text), str):
+        return f'"{text}"'
+    return text
 
 
 def overrides_from_json(record: Any) -> tuple[tuple[str, Override], ...]:
@@ -322,6 +325,8 @@ def _check_keys(data: Any, wanted: Iterable[str], where: str) -> None:
 
 
 def _parse_override(text: str) -> Override:
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1]
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     if "," in text:

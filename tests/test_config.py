@@ -165,6 +165,7 @@ def test_absent_file(tmp_path):
 def test_overrides_are_typed_and_sorted():
     words = ["b=true", "a=200", "d=0.5", "c=spring", "e=", "f=1e-3", "g=x=y"]
     words += ["i=33,47", "h=-1, 2,3", "j=33,", "k=a,b", "l=0.5,1"]
+    words += ['m="40853293"', 'n="1,2"', 'o="']
     assert parse_overrides(words) == (
         ("a", 200),
         ("b", True),
@@ -178,6 +179,9 @@ def test_overrides_are_typed_and_sorted():
         ("j", "33,"),
         ("k", "a,b"),
         ("l", "0.5,1"),
+        ("m", "40853293"),
+        ("n", "1,2"),
+        ("o", '"'),
     )
     texts = [f"{name}={override_text(value)}" for name, value in parse_overrides(words)]
     assert parse_overrides(texts) == parse_overrides(words)

@@ -55,7 +55,7 @@ def make_encoding(name: str, canvas: int, operations: Sequence[int]) -> Encoding
     Raises:
         ValueError: unknown name, or a canvas too large for "flat".
     """
-    if name not in ENCODINGS:
+    if not isinstance(name, str) or name not in ENCODINGS:
         raise ValueError(f"unknown action encoding {name!r}; one of {', '.join(ENCODINGS)}")
     return ENCODINGS[name](canvas, tuple(operations))
 
@@ -120,9 +120,11 @@ def _mask(canvas: int, operations: tuple[int, ...]) -> Encoding:
 
 
 def _operation(number: jax.Array, operations: tuple[int, ...]) -> jax.Array:
-    if operations == tuple(range(len(operations))):
-        return jnp.asarray(number, jnp.int32)
-    return jnp.asarray(operations, jnp.int32)[number]
+    """The package's number; one that there is not does nothing, see `step.apply`."""
+    number = jnp.asarray(number, jnp.int32)
+    there = (number >= 0) & (number < len(operations))
+    found = jnp.asarray(operations, jnp.int32)[jnp.clip(number, 0, len(operations) - 1)]
+    return jnp.where(there, found, jnp.int32(-1))
 
 
 ENCODINGS: dict[str, Callable[..., Encoding]] = {

@@ -20,6 +20,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxrl.environment import Environment, EnvParams
@@ -30,7 +31,7 @@ from jaxrl.envs.arcle.operations import OperationSet
 from jaxrl.envs.arcle.planes import WORD
 from jaxrl.envs.arcle.protocols import Protocol, is_test, make_protocol, room
 from jaxrl.envs.arcle.rewards import make_reward, right_share, solved
-from jaxrl.envs.arcle.rules import Rules
+from jaxrl.envs.arcle.rules import UNLIMITED, Rules, check_trials
 from jaxrl.envs.arcle.rules import preset as rules_of
 from jaxrl.envs.arcle.sources import Source, make_source
 from jaxrl.envs.arcle.state import State, initial_state
@@ -126,16 +127,19 @@ class ARCLE(Environment):
             ValueError: in one line, what of it is unknown or does not fit the canvas.
         """
         super().__init__()
+        _check_flags(reset_on_submit=reset_on_submit, mask_actions=mask_actions)
         self.canvas = _checked_canvas(canvas)
         self.protocol: Protocol = make_protocol(protocol)
         self.reward = make_reward(reward)
-        self.operations = _numbers(self.operation_set, _names(operations))
+        self.operations = _numbers(self.operation_set, _names("operations", operations))
         self.encoding = encodings.make_encoding(action, self.canvas, self.operations)
         trials = self.protocol.trials if max_trials is None else max_trials
         self._rules: Rules = rules_of(preset, trials, reset_on_submit)
-        self.source: Source = make_source(dataset, _names(ids), max_size, self.canvas, augment)
+        self.source: Source = make_source(
+            dataset, _names("ids", ids), max_size, self.canvas, augment
+        )
         self.observed = observations.chosen(
-            _names(observe), self.operation_set, hidden=self.protocol.hidden
+            _names("observe", observe), self.operation_set, hidden=self.protocol.hidden
         )
         self._mask = make_mask(self.encoding, self.operations, self.operation_set)
         self.mask_actions = mask_actions
@@ -152,8 +156,25 @@ class ARCLE(Environment):
 
     @property
     def default_params(self) -> Params:
-        """200 steps, the rules and the tasks of the constructor."""
-        return Params(rules=self._rules, tasks=self.source.params)
+        """The rules and the tasks of the constructor, and 200 steps.
+
+        With the protocol "meta" as many more as its demonstrations may take.
+        """
+        params = Params(rules=self._rules, tasks=self.source.params)
+        if self.protocol.following is None:
+            return params
+        demos = room(self.source.example(params.tasks))[0]
+        more = demos * params.demonstration_steps
+        result: Params = params.replace(max_steps_in_episode=params.max_steps_in_episode + more)
+        return result
+
+    def check_params(self, params: Params) -> None:
+        """Raises ValueError, naming the field, for params that mean nothing; see `environment`."""
+        for name in ("max_steps_in_episode", "demonstration_steps"):
+            if np.any(np.asarray(getattr(params, name)) < 1):
+                raise ValueError(f"{name} must be at least 1, got {getattr(params, name)}")
+        check_trials(params.rules.max_trials)
+        self.source.check(params.tasks)
 
     def reset_env(self, key: jax.Array, params: Params) -> tuple[Any, EnvState]:
         """A task and the first of its pairs: the first observation and the state."""
@@ -172,7 +193,7 @@ class ARCLE(Environment):
 
     def _start(self, number: jax.Array, task: Tasks, pair: jax.Array, params: Params) -> EnvState:
         return EnvState(
-            game=_begun(task, pair, params.rules),
+            game=_begun(self.protocol, task, pair, params.rules),
             task=number,
             pair=pair,
             begun=jnp.int32(0),
@@ -216,9 +237,11 @@ class ARCLE(Environment):
     def episode_metrics(self, info: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Of the episode's last pair, in percent: solved, submitted rightly, cells that are right.
 
+        And whether that was a test, which with the protocol "meta" may not have been reached.
         `info` is that of the episode's last step.
         """
-        metrics = {name: info[name].astype(jnp.float32) for name in ("solved", "correct")}
+        names = ("solved", "correct", "test")
+        metrics = {name: info[name].astype(jnp.float32) for name in names}
         return {
             name: jnp.float32(100) * x
             for name, x in (metrics | {"right_share": info["right_share"]}).items()
@@ -268,7 +291,7 @@ class ARCLE(Environment):
         late = state.time - state.begun >= params.demonstration_steps
         goes_on = more & (ended | late)
         following = state.replace(
-            game=_begun(task, pair, params.rules),
+            game=_begun(self.protocol, task, pair, params.rules),
             pair=pair,
             begun=state.time,
             ever_solved=jnp.zeros_like(state.ever_solved),
@@ -297,8 +320,8 @@ class Raw(ARCLE):
     id, operation_set = "ARCLE-Raw-v0", operation_sets.RAW
 
 
-def _begun(task: Tasks, pair: jax.Array, rules: Rules) -> State:
-    """The start of a pair."""
+def _begun(protocol: Protocol, task: Tasks, pair: jax.Array, rules: Rules) -> State:
+    """The start of a pair; a demonstration before a test may be submitted any number of times."""
     demos = room(task)[0]
     inside = pair < demos
 
@@ -307,17 +330,25 @@ def _begun(task: Tasks, pair: jax.Array, rules: Rules) -> State:
         shown = of_demos[jnp.minimum(pair, demos - 1)]
         return jnp.where(inside, shown, of_tests[jnp.maximum(pair - demos, 0)])
 
+    if protocol.following is not None:
+        unlimited = jnp.full_like(rules.max_trials, UNLIMITED)
+        rules = rules.replace(max_trials=jnp.where(inside, unlimited, rules.max_trials))
     return initial_state(
         pick("input"), pick("input_dim"), pick("output"), pick("output_dim"), rules
     )
 
 
-def _names(value: Sequence[str] | str | None) -> tuple[str, ...] | None:
-    """Names from a list or from words with commas between them."""
+def _names(option: str, value: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    """Names from a list or from words with commas between them; `ValueError` for anything else."""
     if value is None:
         return None
     words = value.split(",") if isinstance(value, str) else value
-    return tuple(word.strip() if isinstance(word, str) else word for word in words)
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        raise ValueError(
+            f"{option} must be names, got {value!r}; on a command line quote what looks like a"
+            f" number: {option}='\"40853293\"'"
+        )
+    return tuple(word.strip() for word in words)
 
 
 def _numbers(known: OperationSet, names: tuple[str, ...] | None) -> tuple[int, ...]:
@@ -333,6 +364,12 @@ def _numbers(known: OperationSet, names: tuple[str, ...] | None) -> tuple[int, .
     if len(set(names)) < len(names):
         raise ValueError(f"operations: one comes twice in {', '.join(names)}")
     return tuple(known.number(name) for name in names)
+
+
+def _check_flags(**flags: Any) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be true or false, got {value!r}")
 
 
 def _checked_canvas(canvas: Any) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxrl.envs.arcle.environment import ARCLE, EnvState, Params
 from jaxrl.envs.arcle.protocols import room
+from jaxrl.envs.arcle.rules import check_trials
 from jaxrl.envs.arcle.tasks import Tasks
 from jaxrl.rendering.episode import Act
 
@@ -28,6 +29,7 @@ class Passed(NamedTuple):
         trial: the trial in which it was solved, from 1; 0 where it was not, int32 [R].
         submits: trials used, int32 [R].
         steps: operations used, int32 [R].
+        trials: that were allowed.
     """
 
     ids: tuple[str, ...]
@@ -35,13 +37,17 @@ class Passed(NamedTuple):
     trial: np.ndarray
     submits: np.ndarray
     steps: np.ndarray
+    trials: int
 
     def score(self, trials: int) -> dict[str, float]:
         """Pass@k for k = `trials`, each from 0 to 1.
 
         `tests`: share of the tests; `score`: mean over tasks of the share of their tests;
-        `tasks`: share of the tasks all of whose tests are solved.
+        `tasks`: share of the tasks all of whose tests are solved. `ValueError` for more trials than
+        were played.
         """
+        if not 1 <= trials <= self.trials:
+            raise ValueError(f"{self.trials} trials were played, not {trials}")
         right = (self.trial > 0) & (self.trial <= trials)
         names = np.asarray(self.ids)
         shares = [float(right[names == name].mean()) for name in dict.fromkeys(self.ids)]
@@ -81,21 +87,23 @@ def pass_at_k(
         raise ValueError("pass@k is of protocol='test': its answers are hidden")
     if env.source.generates:
         raise ValueError("pass@k is of a data set as it is, not of generated or augmented tasks")
-    if trials < 1:
-        raise ValueError(f"pass@k needs at least one trial, got {trials}")
-    params = params.replace(
-        rules=params.rules.replace(
-            max_trials=jnp.full_like(params.rules.max_trials, trials),
-            reset_on_submit=params.rules.reset_on_submit,
-        )
-    )
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise ValueError(f"pass@k needs a whole number of trials, at least one, got {trials!r}")
+    check_trials(trials)
+    if len(env.source.ids) != params.tasks.demos.count.shape[0]:
+        raise ValueError("pass@k is of the environment's own tasks: params.tasks are others")
+    rules = params.rules
+    if bool(jnp.any(rules.reset_on_submit & rules.quirks.forgetful_reset)):
+        raise ValueError("pass@k: reset_on_submit with the reference's rules forgets the trials")
+    rules = rules.replace(max_trials=jnp.full_like(rules.max_trials, trials))
+    params = params.replace(rules=rules)
     numbers, tests = _all_tests(params.tasks)
     results = jax.jit(_play, static_argnums=(0, 1, 2))(
         env, act, greedy, params, policy, carry, key, jnp.asarray(numbers), jnp.asarray(tests)
     )
     trial, submits, steps = (np.asarray(x) for x in results)
     ids = tuple(env.source.ids[number] for number in numbers)
-    return Passed(ids, tests, trial, submits, steps)
+    return Passed(ids, tests, trial, submits, steps, trials)
 
 
 def _all_tests(tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +144,8 @@ def _play(
         action, carry = act(policy, obs, carry, None if greedy else key_act)
         obs, state, ended, info = jax.vmap(one)(jax.random.split(key_step, count), state, action)
         counts = ~over
-        trial = jnp.where(counts & info["correct"], info["submits"], trial)
+        first = counts & info["correct"] & (trial == 0)
+        trial = jnp.where(first, info["submits"], trial)
         submits = jnp.where(counts, info["submits"], submits)
         steps = jnp.where(counts, steps + 1, steps)
         return key, obs, state, carry, trial, submits, steps, over | ended

@@ -1,7 +1,7 @@
 """Which actions would change nothing.
 
 An action changes nothing if it leaves the whole state as it was: grid, clipboard, selection and
-object. Submit always counts as a change, for it uses up a trial.
+object. A submission counts as a change where it uses up a trial.
 
 - `changes` is the definition, for one action.
 - "flat" actions have an exact mask: every action is tried, so canvases should be small.

@@ -5,6 +5,10 @@
     "test"        one test of a task, drawn at random, k trials           hidden
     "meta"        all demonstrations of a task in order, then one test    hidden
 
+What is hidden is the answer of the pair that is worked on; demonstrations as a whole, with their
+outputs, are observed on request (`demo_output`), as ARC gives them. `ResizeToAnswer`, of the 12
+operations, tells the size of an answer.
+
 Pairs of a task are numbered: 0..D-1 are its demonstrations, D..D+K-1 its tests, with D and K what
 there is room for.
 
@@ -40,7 +44,7 @@ class Protocol(NamedTuple):
 
 def make_protocol(name: str) -> Protocol:
     """The protocol `name`; `ValueError` for an unknown one."""
-    if name not in PROTOCOLS:
+    if not isinstance(name, str) or name not in PROTOCOLS:
         raise ValueError(f"unknown protocol {name!r}; one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 

@@ -26,7 +26,7 @@ Reward = Callable[[State, State, jax.Array], jax.Array]
 
 def make_reward(name: str) -> Reward:
     """The reward `name`; `ValueError` for an unknown one."""
-    if name not in REWARDS:
+    if not isinstance(name, str) or name not in REWARDS:
         raise ValueError(f"unknown reward {name!r}; one of {', '.join(REWARDS)}")
     return REWARDS[name]
 

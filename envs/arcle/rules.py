@@ -110,10 +110,16 @@ def preset(name: str, max_trials: int = UNLIMITED, reset_on_submit: bool = False
     return PRESETS[name](max_trials, reset_on_submit)
 
 
-def _rules(quirks: bool, max_trials: int, reset_on_submit: bool) -> Rules:
-    count = isinstance(max_trials, int | np.integer) and not isinstance(max_trials, bool)
-    if not count or not (max_trials == UNLIMITED or 1 <= max_trials <= _MOST_TRIALS):
+def check_trials(max_trials: Any) -> None:
+    """Raises ValueError unless it is -1 or from 1 to 127, in every entry of an array."""
+    values = np.asarray(max_trials)
+    whole = values.dtype.kind in "iu"
+    if not whole or not np.all((values == UNLIMITED) | ((values >= 1) & (values <= _MOST_TRIALS))):
         raise ValueError(f"max_trials is -1 or from 1 to {_MOST_TRIALS}, got {max_trials!r}")
+
+
+def _rules(quirks: bool, max_trials: int, reset_on_submit: bool) -> Rules:
+    check_trials(max_trials)
     each: dict[str, Any] = {name: jnp.bool_(quirks) for name in QUIRKS}
     result: Rules = strong(
         Rules(

@@ -21,11 +21,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.envs.arcle import augmentation, datasets
 from jaxrl.envs.arcle.generation import Generator, Level, generate, make_level, mixture
 from jaxrl.envs.arcle.generators import GENERATORS, RANDOM
-from jaxrl.envs.arcle.tasks import Tasks, TaskSet, row, select, stack
+from jaxrl.envs.arcle.tasks import (
+    MAX_CANVAS,
+    NUM_COLORS,
+    Tasks,
+    TaskSet,
+    check_task_set,
+    row,
+    select,
+    stack,
+)
 from jaxrl.registry import nearest
 
 _RANDOM, _ANY = "random", "generated"
@@ -48,6 +58,20 @@ class Source(NamedTuple):
     get: Callable[[Any, jax.Array], Tasks] = row
     generates: bool = False
     ids: tuple[str, ...] = ()
+
+    def check(self, params: Any) -> None:
+        """Raises ValueError for `Params.tasks` of another kind, or a level that means nothing."""
+        if not isinstance(params, type(self.params)):
+            raise ValueError(f"tasks must be {type(self.params).__name__}, got {type(params)}")
+        if isinstance(params, Level):
+            least, most, colors = (np.asarray(leaf) for leaf in jax.tree.leaves(params))
+            if np.any(least < 1) or np.any(least > most) or np.any(most > MAX_CANVAS):
+                raise ValueError(
+                    f"tasks: sizes must be 1 <= min_size <= max_size <= {MAX_CANVAS},"
+                    f" got {least} and {most}"
+                )
+            if np.any(colors < 1) or np.any(colors >= NUM_COLORS):
+                raise ValueError(f"tasks.colors must be 1 to {NUM_COLORS - 1}, got {colors}")
 
     def example(self, params: Tasks | Level) -> Tasks:
         """The shapes of a task."""
@@ -84,14 +108,22 @@ def make_source(
     return _augmented(_of_tasks(_load(dataset), ids, max_size, canvas), augment)
 
 
-@functools.lru_cache(maxsize=8)
 def _load(name: str) -> TaskSet:
+    # One's own files may change while a process runs.
+    return _published(name) if name in datasets.names() else datasets.load(name)
+
+
+@functools.lru_cache(maxsize=8)
+def _published(name: str) -> TaskSet:
     return datasets.load(name)
 
 
 def _of_tasks(
     task_set: TaskSet, ids: tuple[str, ...] | None, max_size: int | None, canvas: int
 ) -> Source:
+    check_task_set(task_set)
+    if max_size is not None and (isinstance(max_size, bool) or not isinstance(max_size, int)):
+        raise ValueError(f"max_size must be a whole number, got {max_size!r}")
     chosen = task_set
     if ids is not None or max_size is not None:
         chosen = select(task_set, ids=ids, max_size=max_size)

@@ -20,6 +20,7 @@ from jaxrl.registry import nearest
 
 NUM_COLORS = 10
 MAX_CANVAS = 32  # a row of a mask is one word
+_MOST_PAIRS = 127  # their number is an int8
 PARTS = ("train", "test")  # of a task in ARC's JSON: demonstrations and tests
 
 Grid = np.ndarray  # int8 [rows, columns]
@@ -264,6 +265,30 @@ def _kind(value: Any) -> str:
 def _check_not_empty(task_set: TaskSet) -> None:
     if not task_set.tasks:
         raise ValueError(f"{task_set.name}: there is no task")
+
+
+def check_task_set(task_set: TaskSet) -> None:
+    """Raises ValueError, naming the place, for a set made by hand that is none."""
+    tasks = task_set.tasks
+    if not isinstance(tasks, list | tuple) or not all(isinstance(task, Task) for task in tasks):
+        raise ValueError(f"{task_set.name}: tasks must be a tuple of Task")
+    _check_not_empty(task_set)
+    _check_ids(task_set.name, task_set.ids)
+    for task in tasks:
+        for part, pairs in zip(PARTS, (task.demos, task.tests), strict=True):
+            where = f"{task_set.name}, {task.id}, {part}"
+            if not 1 <= len(pairs) <= _MOST_PAIRS:
+                raise ValueError(f"{where}: needs 1 to {_MOST_PAIRS} pairs, got {len(pairs)}")
+            for index, grid in itertools.product(range(len(pairs)), (0, 1)):
+                _check_cells(pairs[index][grid], f"{where} pair {index}")
+
+
+def _check_cells(grid: Any, where: str) -> None:
+    cells = np.asarray(grid)
+    if cells.ndim != 2 or cells.size == 0 or cells.dtype.kind not in "iu":
+        raise ValueError(f"{where}: a grid is whole numbers [rows, columns], at least one cell")
+    if cells.min() < 0 or cells.max() >= NUM_COLORS:
+        raise ValueError(f"{where}: colours are 0 to {NUM_COLORS - 1}")
 
 
 def _check_ids(name: str, ids: Sequence[str]) -> None:

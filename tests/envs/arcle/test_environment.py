@@ -176,6 +176,21 @@ def test_meta_goes_through_the_demonstrations_to_a_test():
     assert bool(info["test"])
 
 
+def test_wrong_submissions_do_not_end_a_demonstration():
+    bundle = compiled(protocol="meta", observe="grid,test", demonstration_steps=3)
+    obs, state, rewards, _, info = play(bundle, 0, 0, *[(SUBMIT, 0, 0, 0, 0)] * 2)
+    assert rewards == [0, 0] and int(state.pair) == 0 and int(info["submits"]) == 2
+    assert state.game.trials_remain.tolist() == -1
+    *_, state = play(bundle, 0, 2, (RESET, 0, 0, 0, 0))[:2]
+    assert state.game.trials_remain.tolist() == 3, "a test has three"
+
+
+def test_meta_episodes_are_long_enough_for_every_demonstration():
+    env, params = make(protocol="meta")
+    assert int(params.max_steps_in_episode) == 200 + 2 * 50
+    assert int(make()[1].max_steps_in_episode) == 200
+
+
 def test_the_time_limit_truncates():
     env, _, *programs = compiled(observe="grid,answer", reward="sparse")
     params = make(max_steps_in_episode=2)[1]
@@ -226,9 +241,7 @@ def test_pass_at_k_counts_the_trial():
 
     def paint_later(policy, obs, carry, key):
         """Submits, paints the first cell 2, submits."""
-        tried = obs["grid"][:, 0, 0] == 2
         first = jnp.where(carry == 1, jnp.int32(2), jnp.int32(SUBMIT))
-        del tried
         zero = jnp.zeros_like(first)
         return jnp.stack([first, zero, zero, zero, zero], axis=-1), carry + 1
 
@@ -297,6 +310,19 @@ def test_augmented_tasks_are_those_of_the_set_with_other_colors():
         ({"canvas": 0}, "canvas must be"),
         ({"canvas": 33}, "1 to 32"),
         ({"canvas": 4.0}, "canvas must be"),
+        ({"max_size": "ten"}, "max_size must be a whole number"),
+        ({"ids": 40853293}, "quote what looks like a number"),
+        ({"ids": (40853293, 576224)}, "ids must be names"),
+        ({"observe": 5}, "observe must be names"),
+        ({"mask_actions": "no"}, "mask_actions must be true or false"),
+        ({"reset_on_submit": "false"}, "reset_on_submit must be true or false"),
+        ({"reward": ["sparse"]}, "unknown reward"),
+        ({"action": {}}, "unknown action encoding"),
+        ({"max_steps_in_episode": 0}, "max_steps_in_episode must be at least 1"),
+        ({"demonstration_steps": -1}, "demonstration_steps must be at least 1"),
+        ({"rules.max_trials": 500}, "max_trials is -1 or from 1 to 127"),
+        ({"dataset": "random", "tasks.colors": 77}, "tasks.colors must be 1 to 9"),
+        ({"dataset": "random", "tasks.max_size": 1}, "1 <= min_size <= max_size"),
         ({"protocol": "tset"}, "adaptation, test, meta"),
         ({"preset": "broken"}, "unknown rules"),
         ({"reward": "dense"}, "sparse, mismatch, progress"),
@@ -315,6 +341,45 @@ def test_bad_options_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message.replace("(", r"\(")) as caught:
         make(**options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (ONE._replace(demos=((grid("9"), np.asarray([[12]])),)), "colours are 0 to 9"),
+        (ONE._replace(demos=((grid("9"), np.asarray([[1.5]])),)), "whole numbers"),
+        (ONE._replace(tests=((np.zeros((0, 0), np.int8), grid("1")),)), "at least one cell"),
+        (ONE._replace(demos=((np.zeros(3, np.int8), grid("1")),)), "rows, columns"),
+        (ONE._replace(demos=()), "one, train: needs 1 to 127 pairs, got 0"),
+        (ONE._replace(demos=ONE.demos * 128), "needs 1 to 127 pairs, got 128"),
+        (TWO, "comes twice"),
+    ],
+)
+def test_a_task_set_made_by_hand_is_checked(task, message):
+    with pytest.raises(ValueError, match=message):
+        make(dataset=TaskSet("mine", (TWO, task)))
+
+
+def test_an_operation_that_there_is_not_does_nothing():
+    env, _ = make(operations="Color3,Submit", observe="grid")
+    for number in (2, -1):
+        assert int(env.encoding.decode(jnp.asarray([number, 0, 0, 0, 0], jnp.int32))[0]) == -1
+
+
+def test_pass_at_k_refuses_what_it_cannot_count():
+    act = random_act(*make(observe="grid"))
+    env, params = make(protocol="test", preset="reference", reset_on_submit=True, observe="grid")
+    with pytest.raises(ValueError, match="forgets the trials"):
+        evaluation.pass_at_k(env, params, act, None, jax.random.key(0))
+    env, params = make(protocol="test", observe="grid")
+    with pytest.raises(ValueError, match="whole number of trials"):
+        evaluation.pass_at_k(env, params, act, None, jax.random.key(0), trials=1.5)
+    fewer = params.replace(tasks=jax.tree.map(lambda leaf: leaf[:1], params.tasks))
+    with pytest.raises(ValueError, match="params.tasks are others"):
+        evaluation.pass_at_k(env, fewer, act, None, jax.random.key(0))
+    passed = evaluation.Passed(("one",), *[np.zeros(1, np.int32)] * 4, trials=2)
+    with pytest.raises(ValueError, match="2 trials were played, not 3"):
+        passed.score(3)
 
 
 def test_only_the_set_with_objects_shows_them():
