@@ -1,7 +1,6 @@
 """Small episodes that a test can write out as grids."""
 
-from typing import Any
-
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -38,9 +37,7 @@ def box(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
 NOTHING = np.zeros((SIDE, SIDE), bool)
 
 
-@jit
-def _start(*args: Any) -> State:
-    return initial_state(*args)
+_start = jax.jit(initial_state)  # also within the programs of other tests
 
 
 def start(text: str, answer: str = "9", rules: Rules | None = None) -> State:
