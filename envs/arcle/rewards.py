@@ -17,7 +17,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxrl.envs.arcle import planes
+from jaxrl.envs.arcle import planes, submit
 from jaxrl.envs.arcle.state import State
 
 # (state before, state after, what the rules pay) -> reward float32 []
@@ -42,10 +42,7 @@ def right_share(state: State) -> jax.Array:
 
 def solved(state: State) -> jax.Array:
     """Whether the grid is the answer, bool []."""
-    side = state.grid.shape[-1]
-    wanted = planes.window(state.answer_dim, side)
-    wrong = wanted & planes.occupied(state.grid ^ state.answer)
-    return jnp.all(state.grid_dim == state.answer_dim) & jnp.all(wrong == 0)
+    return submit.solved(state.grid, state.grid_dim, state)
 
 
 def _count(mask: jax.Array) -> jax.Array:
