@@ -39,7 +39,7 @@ SCENARIOS = {
             "mixing_weight_gini_vs_coin": 0.3,
         },
         {"payment_max_skill_multiplier": 20},
-        {"rate_max": 0.7},
+        {"rate_max": 0.5},
     ),
     "many": (
         32,
