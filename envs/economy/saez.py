@@ -13,6 +13,7 @@ Source: Saez (2001), NBER w7628; Gruber and Saez (2002), NBER w7512; the adaptat
 that of `ai-economist` 1.7.1, `PeriodicBracketTax`, with which the rates agree.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -103,7 +104,8 @@ def observe(state: SaezState, incomes: jax.Array, rates: jax.Array) -> SaezState
     """
     chex.assert_equal_shape([incomes, rates])
     size, new = state.incomes.shape[0], incomes.shape[0]
-    return state.replace(
+    return dataclasses.replace(
+        state,
         incomes=jnp.append(state.incomes, incomes)[-size:],
         rates=jnp.append(state.rates, rates)[-size:],
         count=jnp.minimum(state.count + jnp.int32(new), jnp.int32(size)),
@@ -143,7 +145,8 @@ def next_rates(
     people = population(state.incomes, cutoffs, weights, bins)
     schedule = fill_gaps(optimal_rates(people, used))
     rates = jnp.clip(bracket_means(schedule, cutoffs), low, high)
-    learned = state.replace(
+    learned = dataclasses.replace(
+        state,
         elasticity=elasticity,
         log_income=log_income,
         average_rates=_AVERAGE_DECAY * state.average_rates + (1 - _AVERAGE_DECAY) * rates,
