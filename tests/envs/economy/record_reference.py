@@ -49,6 +49,7 @@ SCENARIOS = {
     ),
 }
 EPISODES = 4
+LIFETIME = 6  # of orders, few so that many expire
 
 
 def load(folder):
@@ -198,6 +199,47 @@ def record_episodes(foundation, random, out):
         out[f"episodes/{name}/skill"] = np.array(skills)
 
 
+def record_market(foundation, random, out):
+    """A market of wood: what four agents submit, what is traded, and what each then has."""
+    env = foundation.make_env_instance(
+        scenario_name="uniform/simple_wood_and_stone",
+        components=[
+            ("ContinuousDoubleAuction", {"order_duration": LIFETIME, "max_num_orders": 5}),
+            ("Gather", {}),
+        ],
+        n_agents=4,
+        world_size=[15, 15],
+        episode_length=1000,
+    )
+    env.reset()
+    market, people = env.get_component("ContinuousDoubleAuction"), env.world.agents
+    for agent in people:
+        agent.state["inventory"].update({"Coin": 30, "Wood": 8})
+    steps = {"bids": [], "asks": [], "held": [], "trades": []}
+    for _ in range(200):
+        bids, asks = (
+            np.where(random.random(4) < 0.5, random.integers(0, 8, 4), -1) for _ in range(2)
+        )
+        for agent in people:
+            if bids[agent.idx] >= 0:
+                market.create_bid("Wood", agent, int(bids[agent.idx]))
+            if asks[agent.idx] >= 0:
+                market.create_ask("Wood", agent, int(asks[agent.idx]))
+        market.match_orders()
+        market.remove_expired_orders()
+        trades = np.full((8, 4), -1)
+        for row, trade in zip(trades, market.executed_trades[-1], strict=False):
+            row[:] = [trade[name] for name in ("buyer", "seller", "price", "bid")]
+        held = [
+            [agent.state[place][thing] for agent in people]
+            for place in ("inventory", "escrow")
+            for thing in ("Coin", "Wood")
+        ]
+        for name, value in (("bids", bids), ("asks", asks), ("held", held), ("trades", trades)):
+            steps[name].append(np.array(value, np.int16))
+    out.update({f"market/{name}": np.array(values) for name, values in steps.items()})
+
+
 def _note(steps, env, obs, rewards):
     """Appends one moment."""
     people = [str(agent.idx) for agent in env.world.agents]
@@ -230,6 +272,7 @@ def main(folder, target):
     record_saez(foundation, random, out)
     record_metrics(random, out)
     record_episodes(foundation, random, out)
+    record_market(foundation, random, out)
     for key in [key for key in out if key.endswith("action_mask")]:
         out[key] = out[key].astype(bool)
     np.savez_compressed(target, **out)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from jaxrl.envs.economy import market
+from tests.envs.economy.record_reference import LIFETIME
+from tests.envs.economy.reference import under
 from tests.unoptimised import jit
 
-ORDERS, LIFETIME, STEPS = 5, 6, 60
+ORDERS, STEPS = 5, 60
 
 
 class PlainBook:
@@ -118,6 +120,23 @@ def test_a_market_is_that_of_plain_lists_and_conserves_coin_and_units(agents, pr
         traded, expired = traded + len(expected), expired + sum(x.sum() for x in back)
         assert settled.coin.sum() == sum(bid for *_, bid in expected)
     assert traded > 20 and expired > 5 and refused > 5
+
+
+def test_a_market_is_that_of_the_package():
+    known = under("market/")
+    book, coin, units = market.empty(4, ORDERS), np.full(4, 30), np.full(4, 8)
+    for time, (bids, asks) in enumerate(zip(known["bids"], known["asks"], strict=True)):
+        arrays = [jnp.asarray(x, jnp.int32) for x in (bids, asks, coin, units)]
+        book, made, trades, settled, back = jax.device_get(step(book, *arrays))
+        found = np.stack([trades.buyer, trades.seller, trades.price, trades.bid], axis=1)
+        expected = known["trades"][time]
+        np.testing.assert_array_equal(found[trades.happened], expected[expected[:, 0] >= 0])
+        coin = coin - bids * made[0] + settled.coin + back[0]
+        units = units - made[1] + settled.units + back[1]
+        book = market.Book(*map(jnp.asarray, book))
+        held = [coin, units, book.coin_in_escrow, book.units_in_escrow]
+        np.testing.assert_array_equal(held, known["held"][time], err_msg=f"step {time}")
+    assert (known["trades"][..., 0] >= 0).sum() > 50
 
 
 def test_one_order_a_step_needs_as_many_rounds_as_agents():
