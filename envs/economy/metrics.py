@@ -136,9 +136,9 @@ def isoelastic_utility(
 
     u = (C^(1 - eta) - 1) / (1 - eta) - k L, and at eta = 1: u = log max(C, 1) - k L.
 
-    At eta = 1 the package means that logarithm, but calls `np.max(1, C)`, which raises a
-    `TypeError` for an array and takes 1 as the array otherwise. The bound at one coin, which the
-    powers do not have, is kept: without it who owns nothing would have a utility of -inf.
+    At eta = 1 the package means that logarithm, but calls `np.max(1, C)`, which takes C as an axis
+    and raises. The bound at one coin, which the powers do not have, is kept: without it who owns
+    nothing would have a utility of -inf.
 
     Args:
         coin: C, float [...], none negative.
