@@ -19,6 +19,7 @@ _FAMILIES = {
     "Brax": ("brax/*",),
     "Crafter-OO": ("CrafterOO-*",),
     "ARCLE": ("ARCLE-*",),
+    "Economies": ("OneStepEconomy-*",),
     "Probes with known optima": ("Probe-*",),
     "Others (gymnax)": ("*",),
 }

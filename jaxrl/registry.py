@@ -107,6 +107,10 @@ _ARCLE = {
     "ARCLE-Raw-v0": "Raw",
 }
 
+_ECONOMY = {
+    "OneStepEconomy-Planner-v1": "tax_planner:TaxPlanner",
+}
+
 _ENVIRONMENTS: dict[str, Entry] = {
     **{
         env_id: Entry(f"gymnax.environments.{target}", "jaxrl.adapters.gymnax:factory")
@@ -126,6 +130,7 @@ _ENVIRONMENTS: dict[str, Entry] = {
     **{
         env_id: Entry(f"jaxrl.envs.arcle.environment:{target}") for env_id, target in _ARCLE.items()
     },
+    **{env_id: Entry(f"jaxrl.envs.economy.{target}") for env_id, target in _ECONOMY.items()},
 }
 
 _ALGORITHMS: dict[str, Any] = {
