@@ -5,6 +5,7 @@ object. A submission counts as a change where it uses up a trial.
 
 - `changes` is the definition, for one action.
 - "flat" actions have an exact mask: every action is tried, so canvases should be small.
+- `selection_mask` is exact for an operation on single cells.
 - The other encodings have a mask of operations, in which an operation is missing only if it changes
   nothing whatever is selected; the selections are not masked.
 """
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs.arcle import planes
+from jaxrl.envs.arcle import planes, selection
 from jaxrl.envs.arcle.encodings import Encoding
 from jaxrl.envs.arcle.operations import OperationSet
 from jaxrl.envs.arcle.rules import Rules
@@ -55,13 +56,35 @@ def make_mask(encoding: Encoding, operations: tuple[int, ...], known: OperationS
 
 
 def changes(
-    state: State, operation: jax.Array, selection: jax.Array, rules: Rules, known: OperationSet
+    state: State, operation: jax.Array, mask: jax.Array, rules: Rules, known: OperationSet
 ) -> jax.Array:
     """Whether an operation on a selection, uint32 [N], changes a state, bool []."""
-    after, _, _ = apply(state, operation, selection, rules, known)
+    after, _, _ = apply(state, operation, mask, rules, known)
     after = after.replace(time=state.time)
     differs = jax.tree.map(lambda x, y: jnp.any(x != y), state, after)
     return jnp.any(jnp.stack(jax.tree.leaves(differs)))
+
+
+def selection_mask(
+    state: State, operation: jax.Array, rules: Rules, known: OperationSet
+) -> jax.Array:
+    """The cells on which, each selected alone, an operation changes something: bool [N, N].
+
+    Exact: every cell is tried, so canvases should be small.
+
+    Args:
+        state: of one episode.
+        operation: int32 [], the package's number.
+        rules: the rules.
+        known: the operations.
+    """
+    side = state.grid.shape[-1]
+    cells = jnp.asarray(np.indices((side, side)).reshape(2, -1).T, jnp.int32)
+
+    def tried(cell: jax.Array) -> jax.Array:
+        return changes(state, operation, selection.from_point(cell, side), rules, known)
+
+    return jax.vmap(tried)(cells).reshape(side, side)
 
 
 def operation_mask(state: State, rules: Rules, known: OperationSet) -> jax.Array:

@@ -14,6 +14,7 @@ from jaxrl.envs.arcle.operations import O2ARC, OperationSet
 from jaxrl.envs.arcle.rules import preset
 from jaxrl.envs.arcle.state import State, initial_state, view
 from jaxrl.envs.arcle.step import apply
+from tests.unoptimised import jit
 
 SIDE, STEPS, EPISODES = 3, 12, 10
 
@@ -97,6 +98,25 @@ def test_an_operation_is_masked_only_if_nothing_it_does_changes_anything(played)
 
 def masked_exactly(name):
     return name.startswith(("Color", "FloodFill")) or name in ("CopyFromInput", "ResetGrid")
+
+
+def test_the_mask_of_single_cells_is_exact(played):
+    rules, states, changed = played
+    corners = boxes(SIDE)
+    single = (corners[:, :2] == corners[:, 2:]).all(axis=1)
+    numbers = [O2ARC.number(name) for name in ("Color1", "FloodFill0", "MoveUp", "CopyO")]
+    few = jax.tree.map(lambda leaf: leaf[::7], states)
+
+    def masked(state, number):
+        return masks.selection_mask(state, number, rules, O2ARC)
+
+    each = jax.vmap(jax.vmap(masked, (None, 0)), (0, None))
+    found = np.asarray(jit(each)(few, jnp.asarray(numbers, jnp.int32)))
+    expected = np.zeros_like(found)
+    for place, (x, y, _, _) in zip(np.nonzero(single)[0], corners[single], strict=True):
+        expected[:, :, x, y] = changed[::7][:, numbers, place]
+    np.testing.assert_array_equal(found, expected)
+    assert found.any() and not found.all()
 
 
 def test_submit_is_never_masked(played):
