@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import sys
 from typing import Any
 
 import jax
@@ -16,7 +15,6 @@ from jaxrl.algos.on_policy.learnt import random_drift
 from jaxrl.config import load_config
 from jaxrl.evaluation import evaluate
 from tests import fake_algorithm
-from tests.processes import run_python
 
 pytestmark = pytest.mark.usefixtures("registered_fake_algorithm")
 
@@ -356,23 +354,6 @@ def test_nothing_given_is_help_and_an_error(jaxrl):
     assert "usage: jaxrl" in jaxrl("train")[1]
 
 
-def test_help_loads_neither_jax_nor_tyro():
-    done = run_python(
-        "import sys; from jaxrl.cli import main; assert main(['--help']) == 0\n"
-        "print(sorted({'jax', 'tyro', 'gymnax', 'orbax', 'rich'} & set(sys.modules)))"
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
-def test_python_m_jaxrl():
-    done = run_python(
-        "import runpy, sys; sys.argv = ['jaxrl', '--version']\n"
-        "try: runpy.run_module('jaxrl', run_name='__main__')\n"
-        "except SystemExit as stop: assert stop.code == 0"
-    )
-    assert done.stdout.startswith("jaxrl ")
-
-
 def test_envs_lists_spaces(jaxrl):
     code, out, err = jaxrl("envs", "cartpole")
     assert (code, err) == (0, "")
@@ -494,14 +475,3 @@ def test_unboxed_message_is_what_stands_in_the_frame():
     )
     assert options._unboxed(text) == "Error parsing --seeds: no"
     assert options._unboxed("") == "the command line cannot be understood"
-
-
-def test_broken_pipe_is_no_error(monkeypatch):
-    done = run_python(
-        "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'jaxrl', 'algorithms'],"
-        " stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
-        "child.stdout.close()\n"
-        "print(child.stderr.read().decode(), child.wait())"
-    )
-    assert done.stdout.split() == ["0"], sys.executable
