@@ -120,7 +120,7 @@ def _mask(canvas: int, operations: tuple[int, ...]) -> Encoding:
 
 
 def _operation(number: jax.Array, operations: tuple[int, ...]) -> jax.Array:
-    """The package's number; one that there is not does nothing, see `step.apply`."""
+    """The package's number; -1, which only ends a selection, for one that there is not."""
     number = jnp.asarray(number, jnp.int32)
     there = (number >= 0) & (number < len(operations))
     found = jnp.asarray(operations, jnp.int32)[jnp.clip(number, 0, len(operations) - 1)]

@@ -30,12 +30,13 @@ from jaxrl.envs.arcle.masks import make_mask
 from jaxrl.envs.arcle.operations import OperationSet
 from jaxrl.envs.arcle.planes import WORD
 from jaxrl.envs.arcle.protocols import Protocol, is_test, make_protocol, room
-from jaxrl.envs.arcle.rewards import make_reward, right_share, solved
+from jaxrl.envs.arcle.rewards import make_reward, right_share
 from jaxrl.envs.arcle.rules import UNLIMITED, Rules, check_trials
 from jaxrl.envs.arcle.rules import preset as rules_of
 from jaxrl.envs.arcle.sources import Source, make_source
 from jaxrl.envs.arcle.state import State, initial_state
 from jaxrl.envs.arcle.step import apply
+from jaxrl.envs.arcle.submit import solved
 from jaxrl.envs.arcle.tasks import Tasks, TaskSet
 from jaxrl.registry import nearest
 from jaxrl.spaces import Box, Dict, Space
@@ -169,7 +170,12 @@ class ARCLE(Environment):
         return result
 
     def check_params(self, params: Params) -> None:
-        """Raises ValueError, naming the field, for params that mean nothing; see `environment`."""
+        """Raises ValueError, naming the field, for params that mean nothing.
+
+        Leaves may have leading axes, of a batch; params with a tracer among them are let through.
+        """
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(params)):
+            return
         for name in ("max_steps_in_episode", "demonstration_steps"):
             if np.any(np.asarray(getattr(params, name)) < 1):
                 raise ValueError(f"{name} must be at least 1, got {getattr(params, name)}")

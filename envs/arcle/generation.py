@@ -8,11 +8,13 @@ whose leaves a curriculum may change, within a canvas of static size, without co
 generators are in `generators`.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxrl.envs.arcle.tasks import MAX_CANVAS, NUM_COLORS, Pairs, Tasks
@@ -69,14 +71,20 @@ def make_level(
         ValueError: sizes that are not 1 <= min_size <= max_size <= canvas, or no such colours.
     """
     max_size = canvas if max_size is None else max_size
-    if not 1 <= min_size <= max_size <= canvas <= MAX_CANVAS:
+    check_level(min_size, max_size, colors, canvas)
+    return Level(jnp.int32(min_size), jnp.int32(max_size), jnp.int32(colors))
+
+
+def check_level(min_size: Any, max_size: Any, colors: Any, canvas: int) -> None:
+    """Raises ValueError for what `make_level` refuses; numbers or arrays, none of them a tracer."""
+    sizes = (1, min_size, max_size, canvas, MAX_CANVAS)
+    if not all(np.all(low <= high) for low, high in itertools.pairwise(map(np.asarray, sizes))):
         raise ValueError(
             f"sizes must be 1 <= min_size <= max_size <= canvas <= {MAX_CANVAS}, "
             f"not {min_size}, {max_size} and {canvas}"
         )
-    if not 1 <= colors < NUM_COLORS:
+    if not np.all((np.asarray(colors) >= 1) & (np.asarray(colors) < NUM_COLORS)):
         raise ValueError(f"colors must be 1 to {NUM_COLORS - 1}, not {colors}")
-    return Level(jnp.int32(min_size), jnp.int32(max_size), jnp.int32(colors))
 
 
 def generate(

@@ -17,8 +17,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxrl.envs.arcle import planes, submit
+from jaxrl.envs.arcle import planes
 from jaxrl.envs.arcle.state import State
+from jaxrl.envs.arcle.submit import solved
 
 # (state before, state after, what the rules pay) -> reward float32 []
 Reward = Callable[[State, State, jax.Array], jax.Array]
@@ -38,11 +39,6 @@ def right_share(state: State) -> jax.Array:
     there = wanted & planes.window(state.grid_dim, side)
     right = there & ~planes.occupied(state.grid ^ state.answer)
     return _count(right) / jnp.maximum(_count(wanted), jnp.float32(1))
-
-
-def solved(state: State) -> jax.Array:
-    """Whether the grid is the answer, bool []."""
-    return submit.solved(state.grid, state.grid_dim, state)
 
 
 def _count(mask: jax.Array) -> jax.Array:

@@ -21,14 +21,19 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxrl.envs.arcle import augmentation, datasets
-from jaxrl.envs.arcle.generation import Generator, Level, generate, make_level, mixture
+from jaxrl.envs.arcle.generation import (
+    Generator,
+    Level,
+    check_level,
+    generate,
+    make_level,
+    mixture,
+)
 from jaxrl.envs.arcle.generators import GENERATORS, RANDOM
 from jaxrl.envs.arcle.tasks import (
     MAX_CANVAS,
-    NUM_COLORS,
     Tasks,
     TaskSet,
     check_task_set,
@@ -64,14 +69,10 @@ class Source(NamedTuple):
         if not isinstance(params, type(self.params)):
             raise ValueError(f"tasks must be {type(self.params).__name__}, got {type(params)}")
         if isinstance(params, Level):
-            least, most, colors = (np.asarray(leaf) for leaf in jax.tree.leaves(params))
-            if np.any(least < 1) or np.any(least > most) or np.any(most > MAX_CANVAS):
-                raise ValueError(
-                    f"tasks: sizes must be 1 <= min_size <= max_size <= {MAX_CANVAS},"
-                    f" got {least} and {most}"
-                )
-            if np.any(colors < 1) or np.any(colors >= NUM_COLORS):
-                raise ValueError(f"tasks.colors must be 1 to {NUM_COLORS - 1}, got {colors}")
+            try:
+                check_level(params.min_size, params.max_size, params.colors, MAX_CANVAS)
+            except ValueError as error:
+                raise ValueError(f"tasks.{error}") from None
 
     def example(self, params: Tasks | Level) -> Tasks:
         """The shapes of a task."""

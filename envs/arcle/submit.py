@@ -9,12 +9,9 @@ from jaxrl.envs.arcle.rules import Rules
 from jaxrl.envs.arcle.state import State, restarted
 
 
-def solved(grid: jax.Array, grid_dim: jax.Array, state: State) -> jax.Array:
-    """Bool []: whether a grid, planes [4, N] and dim [2], is the answer.
-
-    Colours outside of `grid_dim` do not count.
-    """
-    return _equal(grid, grid_dim, state.answer, state.answer_dim)
+def solved(state: State) -> jax.Array:
+    """Bool []: whether the grid is the answer; colours outside of the grid do not count."""
+    return _equal(state.grid, state.grid_dim, state.answer, state.answer_dim)
 
 
 def submitted(
@@ -33,7 +30,7 @@ def submitted(
         ended, bool [].
     """
     quirks = rules.quirks
-    right = solved(state.grid, state.grid_dim, state)
+    right = solved(state)
     running = quirks.repeated_reward | ~state.terminated
     counts = submits & (state.trials_remain != 0) & running
     trials = _used(state.trials_remain, rules)

@@ -211,6 +211,13 @@ def test_tasks_are_leaves_of_params():
     assert obs["grid"].shape == (2, N, N) and int(obs["grid"][1, 0, 0]) == 9
 
 
+def test_params_may_be_traced():
+    def limit(steps):
+        return make(observe="grid", max_steps_in_episode=steps)[1].max_steps_in_episode
+
+    assert jax.vmap(limit)(jnp.asarray([3, 9], jnp.int32)).tolist() == [3, 9]
+
+
 def test_a_subset_of_operations_has_its_own_numbers():
     bundle = compiled(operations="Color3,Submit", observe="grid", reward="sparse")
     env, params, *_ = bundle
