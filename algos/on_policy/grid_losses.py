@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from jaxrl.algos.on_policy.auxiliary import Auxiliary
 from jaxrl.algos.on_policy.types import Trajectory
+from jaxrl.grids import inside
 
 
 def previous_reward(name: str = "previous_reward") -> Auxiliary:
@@ -103,8 +104,4 @@ def _inside(obs: Any, grid: str, size: str) -> jax.Array:
     height, width = obs[grid].shape[-2:]
     if not size:
         return jnp.ones(obs[grid].shape, jnp.bool_)
-    extent = obs[size].astype(jnp.int32)[..., None, None]
-    lead = (1,) * (obs[grid].ndim - 2)
-    rows = jnp.arange(height, dtype=jnp.int32).reshape((*lead, height, 1))
-    columns = jnp.arange(width, dtype=jnp.int32).reshape((*lead, 1, width))
-    return (rows < extent[..., 0, :, :]) & (columns < extent[..., 1, :, :])
+    return inside(obs[size], height, width)

@@ -19,11 +19,11 @@ from flax import struct
 from jaxrl.envs.arcle.geometry import (
     TRANSFORMS,
     compose_transforms,
-    inside,
     inverse_transform,
     transform,
 )
 from jaxrl.envs.arcle.tasks import NUM_COLORS, Pairs, Tasks
+from jaxrl.grids import inside
 
 ColorDraw = Callable[[jax.Array], jax.Array]  # key -> int8 [10]
 

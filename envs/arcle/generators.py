@@ -27,7 +27,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.envs.arcle.generation import DrawnPair, Generator, Level
-from jaxrl.envs.arcle.geometry import TRANSFORMS, inside, roll, transform
+from jaxrl.envs.arcle.geometry import TRANSFORMS, roll, transform
+from jaxrl.grids import inside
 
 _FLIPS = tuple(map(TRANSFORMS.index, ("flip left-right", "flip up-down")))
 _ROTATIONS = tuple(index for index, name in enumerate(TRANSFORMS) if name.startswith("rotate"))

@@ -57,12 +57,6 @@ def compose_transforms(second: jax.Array, first: jax.Array) -> jax.Array:
     return _table(_PRODUCTS, second * jnp.int8(len(TRANSFORMS)) + first)
 
 
-def inside(dim: jax.Array, height: int, width: int) -> jax.Array:
-    """Which cells of a canvas lie in a grid of `dim` rows and columns: bool [height, width]."""
-    rows, columns = jnp.arange(height, dtype=dim.dtype), jnp.arange(width, dtype=dim.dtype)
-    return (rows[:, None] < dim[0]) & (columns[None, :] < dim[1])
-
-
 def roll(grid: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
     """A grid [N, M] moved down and right by int32 [] cells, what leaves it coming back opposite."""
     height, width = grid.shape

@@ -30,6 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.grids import inside as inside_of
 from jaxrl.networks.attention import Block
 from jaxrl.networks.cell_predictions import CellPredictions
 from jaxrl.networks.torsos import dense
@@ -329,9 +330,8 @@ def _inside(obs: Mapping[str, jax.Array], grid: Grid, shape: tuple[int, int, int
     batch, height, width = shape
     if not grid.size:
         return jnp.ones((batch, height * width), jnp.float32)
-    rows = jnp.arange(height, dtype=jnp.float32)[None, :, None] < obs[grid.size][:, 0, None, None]
-    columns = jnp.arange(width, dtype=jnp.float32)[None, None] < obs[grid.size][:, 1, None, None]
-    return (rows & columns).reshape((batch, -1)).astype(jnp.float32)
+    cells = inside_of(obs[grid.size], height, width)
+    return cells.reshape((batch, -1)).astype(jnp.float32)
 
 
 def _pad(bias: jax.Array, queries: int, keys: int) -> jax.Array:
