@@ -1,0 +1,1 @@
+"""What an economy is made of: a scenario is an ordered tuple of components."""
