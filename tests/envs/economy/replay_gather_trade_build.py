@@ -2,9 +2,9 @@
 
 Both round, and some rules hinge on it: whether 2.9999999999999996 coin pay a bid of 3, in which
 bracket an income of -1e-16 lies, or whether a mean reward of 1e-16 is positive. So that they are
-decided alike, coin that is the package's but for rounding is set to the package's after every step,
-once it has been compared; and steps with a positive mean reward are counted as in the package where
-that mean is nothing but rounding.
+decided alike, in float64 coin that is the package's but for rounding is set to the package's after
+every step, once it has been compared (in float32, that would be rounding too); and steps with a
+positive mean reward are counted as in the package where that mean is nothing but rounding.
 """
 
 import jax
@@ -105,8 +105,13 @@ def _typed(params, dtype):
 def _world(case):
     if "layout" in case:
         return fixed_world(parse(case["layout"]))
+    return random_world(maps_of(case))
+
+
+def maps_of(case):
+    """Our random maps by the package's options."""
     options = {ours: case[theirs] for theirs, ours in _MAPS.items() if theirs in case}
-    return random_world(UniformMaps(tuple(case["world_size"]), **options))
+    return UniformMaps(tuple(case["world_size"]), **options)
 
 
 def _component(name, options, simultaneous):
@@ -164,7 +169,7 @@ class Replay:
         self.env, self.params = make(name, length, dtype)
         self.dtype = dtype
         # What is rounding: of coin, and of a mean reward, which is a difference of utilities.
-        self.rounding, self.noise = (1e-9, 1e-9) if dtype == jnp.float64 else (2e-5, 1e-3)
+        self.rounding, self.noise = (1e-9, 1e-9) if dtype == jnp.float64 else (0.0, 1e-3)
         self._first = jit(lambda start, samples: self._begin(None, start, samples))
         self._next = jit(self._begin)
         self._run = jit(self._episode)
@@ -187,14 +192,15 @@ class Replay:
             state, first = self._first(start, pairs)
         else:
             state, first = self._next(before, start)
-        noise = np.abs(np.mean(record["rewards/agents"], axis=1)[1:]) < self.noise
+        mean = np.mean(record["rewards/agents"], axis=1)[1:]
+        noise = np.abs(mean) < self.noise
         steps = {key: self._typed(record[key]) for key in record if key.startswith("draws/")}
         steps |= {key: np.int32(record[key]) for key in ("action/agents", "action/planner")}
-        steps |= {key: self._typed(record[key][1:]) for key in _ROUNDED}
+        steps |= {key: record[key][1:].astype(self.dtype) for key in _ROUNDED}
         steps |= {"noise": noise, "positive": np.int32(record["state/positive_steps"][1:])}
         state, moments = self._run(state, jax.tree.map(jnp.asarray, steps))
         moments = jax.tree.map(lambda a, b: np.concatenate([a[None], b]), first, moments)
-        return state, self._named(moments), int(noise.sum())
+        return state, self._named(moments), int((noise & (mean != 0)).sum())
 
     def _typed(self, values):
         values = np.asarray(values)
