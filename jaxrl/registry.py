@@ -109,6 +109,7 @@ _ARCLE = {
 
 _ECONOMY = {
     "OneStepEconomy-Planner-v1": "tax_planner:TaxPlanner",
+    "OneStepEconomy-v1": "one_step:OneStepEconomy",
 }
 
 _ENVIRONMENTS: dict[str, Entry] = {
@@ -141,6 +142,8 @@ _ALGORITHMS: dict[str, Any] = {
     "dpo": "jaxrl.algos.on_policy.dpo:SPEC",
     "lpo": "jaxrl.algos.on_policy.lpo:SPEC",
     "ta-lpo": "jaxrl.algos.on_policy.ta_lpo:SPEC",
+    "ippo": "jaxrl.algos.multi_agent.ippo:SPEC",
+    "mappo": "jaxrl.algos.multi_agent.mappo:SPEC",
 }
 
 
