@@ -85,7 +85,7 @@ def centralised(env: Game, env_params: Any, role: str, config: NetworkConfig, mo
 
     def value_of(params: Any, seen: Any) -> jax.Array:
         value: Any = critic.apply(params["critic"], *features(seen))
-        return value  # type: ignore[no-any-return]
+        return value
 
     def apply(params: Any, seen: Any, carry: Any) -> tuple[Any, jax.Array, Any]:
         distribution, _, carry = actor.apply(params["actor"], seen, carry)
