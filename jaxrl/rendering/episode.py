@@ -28,6 +28,8 @@ class Episode(NamedTuple):
         first_step: number of the first state's step, 0 for a whole episode.
         terminated: the task ended.
         truncated: a time limit cut the episode. Where neither holds it was still running.
+        infos: what the environment reported of each step, leaves [T, ...]; None where nobody kept
+            it.
     """
 
     states: Any
@@ -38,6 +40,7 @@ class Episode(NamedTuple):
     first_step: int
     terminated: bool
     truncated: bool
+    infos: Any = None
 
     @property
     def length(self) -> int:
