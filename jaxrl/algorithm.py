@@ -23,7 +23,7 @@ class Algorithm(NamedTuple):
             needs) and `update` (int32 [], updates done).
         step: (state, hp) -> (state, metrics), one update; metrics is a flat dict of scalars.
         act: (policy, observations [B, ...], carry, key) -> (actions [B, ...], carry). A key of
-            None means the greedy action.
+            None means the greedy action. Of a game everything is by role (`jaxrl.multi_agent`).
         value: (policy, observations [B, ...], carry) -> estimated values float32 [B], where the
             algorithm has a value function; in units of the normalised reward where rewards are
             normalised. `carry` is what `act` would get, and may be left out where it is `()`.
@@ -88,6 +88,7 @@ class AlgorithmSpec(NamedTuple):
         steps_per_update: (config) -> environment steps of one update.
         preset: (env_id) -> Preset.
         learnt: what can be learnt of the objective, where something can.
+        for_games: whether it trains games (`jaxrl.multi_agent`) and not a single agent.
     """
 
     name: str
@@ -99,6 +100,7 @@ class AlgorithmSpec(NamedTuple):
     steps_per_update: Callable[[Any], int]
     preset: Callable[[str], Preset]
     learnt: LearntObjective | None = None
+    for_games: bool = False
 
 
 def train(algorithm: Algorithm, num_updates: int) -> Callable[[jax.Array, Any], tuple[Any, Any]]:

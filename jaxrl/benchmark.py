@@ -73,7 +73,7 @@ def no_resets(venv: Any, key: Any, obs: Any, state: Any, action: Any, params: An
     ended = terminated | truncated
     state = state.replace(
         env_state=env_state,
-        episode_return=jnp.where(ended, 0.0, state.episode_return + reward),
+        episode_return=jax.tree.map(partial(_continued, ended), state.episode_return, reward),
         episode_length=jnp.where(ended, 0, state.episode_length + 1),
     )
     return (obs, state), reward
@@ -97,8 +97,18 @@ def rollout(
         return step(venv, key, *carry, act(key), params)
 
     (obs, state), reward = jax.lax.scan(body, start, jax.random.split(key_steps, steps))
-    seen = sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(obs))
-    return jnp.asarray(seen), jnp.sum(reward), jnp.sum(state.episode_return)
+    return _total(obs), _total(reward), _total(state.episode_return)
+
+
+def _total(tree: Any) -> jax.Array:
+    """The sum of all numbers, float32 []."""
+    sums = [jnp.sum(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(tree)]
+    return jnp.asarray(sum(sums))
+
+
+def _continued(ended: jax.Array, total: jax.Array, reward: jax.Array) -> jax.Array:
+    """Returns with a reward added, zero where `ended`; `total` [N] or [N, members]."""
+    return jnp.where(ended.reshape((-1, *(1,) * (total.ndim - 1))), 0.0, total + reward)
 
 
 def compiled(fn: Callable[..., Any], *args: Any) -> tuple[Any, float]:

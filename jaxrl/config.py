@@ -131,8 +131,8 @@ class RunConfig:
         return cls(
             **plain,
             env_overrides=overrides,
-            config=decode(spec.config, preset.config, record["config"], "config"),
-            hp=decode(spec.hyperparameters, preset.hp, hp, "hp"),
+            config=decode(type(preset.config), preset.config, record["config"], "config"),
+            hp=decode(type(preset.hp), preset.hp, hp, "hp"),
         )
 
     def fingerprint(self) -> str:

@@ -23,6 +23,8 @@ Every environment that `jaxrl.make` returns is a `gymnax.environments.environmen
   dict of float32 [] from the `info` of the episode's last step. It may also have
   `episode_summary(means)`, what follows from the means over episodes, `episode_warnings(means)`,
   and `episode_references()`, what others reached (`jaxrl.episodes`).
+- An environment may have `next_episode(key, state, params)`, which begins an episode from the state
+  in which the one before it ended, so that counters can persist (`jaxrl.multi_agent`).
 - A mask of legal actions is the key "action_mask" of a `Dict` observation, bool [n] for
   `Discrete(n)` and bool [K, max n] for `MultiDiscrete`. For policies whose further choices are
   conditional on the first (`conditional_head`) it may be bool [O, K - 1, max n of the others]

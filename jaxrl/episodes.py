@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.multi_agent import is_game, leading_role
+
 PREFIX = "episode/"
 # Means over the episodes that ended; NaN in an update in which none did.
 _ALWAYS = ("episode_return", "episode_length")
@@ -38,6 +40,24 @@ def measured(env: Any, info: Any) -> dict[str, jax.Array]:
     if measure is None:
         return {}
     return {name: x.astype(jnp.float32) for name, x in jax.vmap(measure)(info).items()}
+
+
+def by_role(env: Any, returns: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The returns of N episodes as one number each, and by role where there are roles.
+
+    Args:
+        env: an environment as of `jaxrl.make`.
+        returns: float32 [N]; of a game by role, float32 [N, *role shape].
+
+    Returns:
+        Float32 [N], of a game the mean over the members of its first role, and for each role
+        "ROLE/return", the mean over its members, float32 [N].
+    """
+    if not is_game(env):
+        return returns, {}
+    rows = {role: x.reshape((x.shape[0], -1)) for role, x in returns.items()}
+    means = {role: jnp.mean(rows[role], axis=1) for role in env.roles}
+    return means[leading_role(env)], {f"{role}/return": x for role, x in means.items()}
 
 
 def summary(env: Any, means: Mapping[str, float]) -> dict[str, float]:

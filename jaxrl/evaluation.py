@@ -24,12 +24,13 @@ class Episodes(NamedTuple):
     """E episodes.
 
     Attributes:
-        returns: undiscounted, float32 [E].
+        returns: undiscounted, float32 [E]; of a game the mean over the members of its first role.
         lengths: steps, int32 [E].
         terminated: the task ended, bool [E].
         truncated: a time limit cut the episode, bool [E]. Where neither is set the episode was
             still running after `max_steps`, and its return is that of what was seen.
-        metrics: the environment's own of each episode, float32 [E] by name (`jaxrl.episodes`).
+        metrics: the environment's own of each episode, float32 [E] by name (`jaxrl.episodes`);
+            of a game also the mean return of each role, "ROLE/return".
     """
 
     returns: jax.Array
@@ -95,10 +96,14 @@ def _run(
     nobody = jnp.zeros(num_episodes, jnp.bool_)
     zeros = jnp.zeros(num_episodes, jnp.float32)
 
+    def outcome(info):
+        """Returns and metrics of the episodes, as of this step."""
+        returns, by_role = measures.by_role(env, info["episode_return"])
+        return returns, measures.measured(env, info["env"]) | by_role
+
     def metrics_of_a_step():
         action, _ = act(policy, obs, act_carry, None if greedy else key_steps)
-        info = venv.step(key_steps, state, action, env_params)[-1]
-        return measures.measured(env, info["env"])
+        return outcome(venv.step(key_steps, state, action, env_params)[-1])[1]
 
     shapes = jax.eval_shape(metrics_of_a_step)
     zero_metrics = {name: zeros for name in shapes}
@@ -111,16 +116,13 @@ def _run(
         action, act_carry = act(policy, obs, act_carry, None if greedy else key_act)
         obs, state, _, terminated, truncated, info = venv.step(key_env, state, action, env_params)
         running = ~(episodes.terminated | episodes.truncated)
+        returns, metrics = outcome(info)
         episodes = Episodes(
-            returns=jnp.where(running, info["episode_return"], episodes.returns),
+            returns=jnp.where(running, returns, episodes.returns),
             lengths=jnp.where(running, info["episode_length"], episodes.lengths),
             terminated=episodes.terminated | (running & terminated),
             truncated=episodes.truncated | (running & truncated),
-            metrics=jax.tree.map(
-                partial(jnp.where, running),
-                measures.measured(env, info["env"]),
-                episodes.metrics,
-            ),
+            metrics=jax.tree.map(partial(jnp.where, running), metrics, episodes.metrics),
         )
         return step + 1, obs, state, act_carry, episodes
 

@@ -11,6 +11,8 @@ members and `()` for one that stands alone. With four agents and one planner
 - `role_observation_space(role, params)` and `role_action_space(role, params)` are those of one
   member; `observation_space` and `action_space` those of everybody, stacked, by role.
 - An episode ends for all at once: `terminated` and `is_truncated` are bool [].
+- Where one return is wanted of a game (`episode_return` of a run, a learning curve) it is the mean
+  over the members of the first role.
 - `env.next_episode(key, state, params) -> (obs, state)`, where an environment has it, is
   `reset_env` that takes over from the state in which an episode ended what persists over episodes:
   counters by which something is annealed, what a tax system has learned. `jaxrl.vector.VecEnv` asks
@@ -25,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.environment import Environment
-from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Space
+from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Repeated, Space
 
 Shape = tuple[int, ...]
 
@@ -70,6 +72,20 @@ def is_game(env: Any) -> bool:
     return isinstance(getattr(env, "roles", None), Mapping)
 
 
+def require_single(env: Any, algorithm: str) -> None:
+    """Raises ValueError where an algorithm for a single agent is given a game."""
+    if is_game(env):
+        raise ValueError(
+            f"{env.name} is a game of several agents ({', '.join(env.roles)}) and {algorithm} is"
+            " for one: train it with ippo or mappo"
+        )
+
+
+def leading_role(env: Any) -> str:
+    """The role whose mean return stands for that of the game where one number is wanted."""
+    return next(iter(env.roles))
+
+
 def members(shape: Shape) -> int:
     """How many act in a role of this shape."""
     return math.prod(shape)
@@ -91,10 +107,8 @@ def stacked(space: Space, shape: Shape) -> Space:
             for bound in (space.low, space.high)
         )
         return Box(low, high, (*shape, *space.shape), space.dtype)
-    if isinstance(space, Discrete):
+    if isinstance(space, Discrete) and len(shape) == 1:
         return MultiDiscrete((space.n,) * members(shape))
-    if isinstance(space, MultiDiscrete):
-        # Several choices of several members: a box of whole numbers says it, uniformly bounded.
-        high = np.broadcast_to(np.asarray(space.nvec) - 1, (*shape, *space.shape))
-        return Box(np.zeros_like(high), high, (*shape, *space.shape), space.dtype)
+    if isinstance(space, (Discrete, MultiDiscrete)):
+        return Repeated(space, shape)
     raise ValueError(f"a space of {type(space).__name__} cannot be stacked")

@@ -1,4 +1,4 @@
-"""Spaces of actions and observations: gymnax's, `MultiDiscrete`, and checks over whole pytrees.
+"""Spaces of actions and observations: gymnax's, two more, and checks over whole pytrees.
 
 `Discrete`, `Box`, `Dict` and `Tuple` are gymnax 1.0's. gymnax's own `Dict.contains` reads
 attributes (`getattr(x, key)`) and so fails on dictionaries, and none of its `contains` looks at
@@ -6,6 +6,7 @@ shape or dtype: use `contains(space, x)` of this module.
 """
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ __all__ = [
     "Dict",
     "Discrete",
     "MultiDiscrete",
+    "Repeated",
     "Space",
     "Tuple",
     "contains",
@@ -57,6 +59,36 @@ class MultiDiscrete(Space):
         return jnp.all((x >= 0) & (x < jnp.asarray(self.nvec, x.dtype)))
 
 
+class Repeated(Space):
+    """Several elements of one space with axes of their own, [*counts, *space.shape].
+
+    Attributes: `space`; `counts`, the leading axes; `shape`; `dtype`.
+    """
+
+    def __init__(self, space: Space, counts: Sequence[int]):
+        """Raises `ValueError` unless there is at least one axis and none is empty."""
+        if not counts or min(counts) < 1:
+            raise ValueError(f"counts must be positive, and at least one, got {tuple(counts)}")
+        self.space = space
+        self.counts = tuple(int(count) for count in counts)
+        self.shape = (*self.counts, *space.shape)
+        self.dtype = space.dtype
+
+    def __repr__(self) -> str:
+        """Returns the constructor call."""
+        return f"Repeated({self.space}, {self.counts})"
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """Returns independent elements, each as `space.sample` draws it."""
+        samples = jax.vmap(self.space.sample)(jax.random.split(key, prod(self.counts)))
+        return samples.reshape(self.shape)
+
+    def contains(self, x: jax.Array) -> jax.Array:
+        """Returns whether every element of `x`, [*counts, *space.shape], is of `space`, bool []."""
+        rows = jnp.asarray(x).reshape((-1, *self.space.shape))
+        return jnp.all(jax.vmap(lambda row: contains(self.space, row))(rows))
+
+
 def contains(space: Space, x: Any) -> jax.Array:
     """Returns whether `x` has the structure, shapes, dtypes and values of `space`, bool [].
 
@@ -85,7 +117,7 @@ def contains(space: Space, x: Any) -> jax.Array:
         return jnp.all((x >= low) & (x <= high))
     if isinstance(space, Discrete):
         return (x >= 0) & (x < space.n)
-    if isinstance(space, MultiDiscrete):
+    if isinstance(space, (MultiDiscrete, Repeated)):
         return space.contains(x)
     raise TypeError(f"{type(space).__name__} is not a space that jaxrl knows")
 
@@ -117,6 +149,8 @@ def describe(space: Space) -> str:
     if isinstance(space, Box):
         shape = tuple(space.shape)
         return f"Box({shape}, {np.dtype(space.dtype).name}, {_bounds(space)})"
+    if isinstance(space, Repeated):
+        return f"{' x '.join(map(str, space.counts))} x {describe(space.space)}"
     return repr(space)
 
 

@@ -4,15 +4,20 @@
 and throws nearly all of them away. `VecEnv` computes one only where an episode ended, each
 from its own key, so that no two environments ever share a start and a costly world generator
 is paid for once an episode.
+
+Where an environment has `next_episode(key, state, params)` that is asked, with the state in which
+an episode ended, in place of `reset_env` (`jaxrl.multi_agent`). Environments may be games.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxrl.multi_agent import is_game
 from jaxrl.rows import default_chunk, update_rows_where
 
 
@@ -21,12 +26,13 @@ class VecState(struct.PyTreeNode):
 
     Attributes:
         env_state: the environments' own state, leaves [N, ...].
-        episode_return: float32 [N], undiscounted return of the running episodes.
+        episode_return: float32 [N], undiscounted return of the running episodes; of a game by
+            role, float32 [N, *role shape].
         episode_length: int32 [N], steps taken in the running episodes.
     """
 
     env_state: Any
-    episode_return: jax.Array
+    episode_return: Any
     episode_length: jax.Array
 
 
@@ -52,6 +58,7 @@ class VecEnv:
         self.num_envs = num_envs
         own = getattr(env, "reset_chunk", default_chunk)
         self.reset_chunk = own(num_envs) if reset_chunk is None else reset_chunk
+        self.next_episode = getattr(env, "next_episode", None)
 
     def reset(self, key: jax.Array, params: Any) -> tuple[Any, VecState]:
         """Starts N episodes: observations [N, ...] and the state."""
@@ -59,9 +66,18 @@ class VecEnv:
         obs, env_state = jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
         return obs, VecState(
             env_state=env_state,
-            episode_return=jnp.zeros(self.num_envs, jnp.float32),
+            episode_return=self._no_return(),
             episode_length=jnp.zeros(self.num_envs, jnp.int32),
         )
+
+    def _no_return(self) -> Any:
+        """Returns of N episodes that have not begun: zeros, shaped like the reward."""
+        if not is_game(self.env):
+            return jnp.zeros(self.num_envs, jnp.float32)
+        return {
+            role: jnp.zeros((self.num_envs, *shape), jnp.float32)
+            for role, shape in self.env.roles.items()
+        }
 
     def step(
         self,
@@ -71,7 +87,7 @@ class VecEnv:
         params: Any,
         on_end: Callable[[Any, Any], Any] = lambda final_obs, extra: (),
         extra: Any = (),
-    ) -> tuple[Any, VecState, jax.Array, jax.Array, jax.Array, dict[str, Any]]:
+    ) -> tuple[Any, VecState, Any, jax.Array, jax.Array, dict[str, Any]]:
         """One transition in each environment, as gymnax 1.0's six values.
 
         Args:
@@ -87,11 +103,11 @@ class VecEnv:
         Returns:
             obs [N, ...]: what to act on next; the first of a new episode where one ended.
             state: the batch after resets.
-            reward: float32 [N].
+            reward: float32 [N]; of a game by role, float32 [N, *role shape].
             terminated: bool [N], the task ended; nothing follows, so its value is 0.
             truncated: bool [N], a time limit cut the episode; never where `terminated`.
             info: `final_observation` [N, ...], what the transition led to before any reset;
-                `episode_return` float32 [N] and `episode_length` int32 [N] with this step
+                `episode_return`, like the reward, and `episode_length` int32 [N] with this step
                 counted; `resets_computed` int32 [], initial states computed in this step;
                 `on_end` [N, ...], what `on_end` gave, zero where nothing ended; `env`, the
                 environment's own info.
@@ -103,7 +119,7 @@ class VecEnv:
         limit_reached = jax.vmap(self.env.is_truncated, in_axes=(0, None))(env_state, params)
         truncated = limit_reached & ~terminated
         ended = terminated | truncated
-        episode_return = state.episode_return + reward
+        episode_return = jax.tree.map(jnp.add, state.episode_return, reward)
         episode_length = state.episode_length + 1
 
         (obs, env_state, at_end), computed = self._reset_where(
@@ -119,7 +135,7 @@ class VecEnv:
         }
         state = VecState(
             env_state=env_state,
-            episode_return=jnp.where(ended, jnp.float32(0), episode_return),
+            episode_return=jax.tree.map(partial(_zero_where, ended), episode_return),
             episode_length=jnp.where(ended, jnp.int32(0), episode_length),
         )
         return obs, state, reward, terminated, truncated, info
@@ -138,12 +154,21 @@ class VecEnv:
             # Inside the loop, so that a step in which nobody ends derives no keys.
             key_reset = _step_and_reset_keys(key)[1]
             keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key_reset, index)
-            obs, env_state = jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
+            if self.next_episode is None:
+                obs, env_state = jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
+            else:
+                begin = jax.vmap(self.next_episode, in_axes=(0, 0, None))
+                obs, env_state = begin(keys, rows[1], params)
             return obs, env_state, on_end(rows[0], jax.tree.map(lambda x: x[index], extra))
 
         shapes = jax.eval_shape(on_end, final_obs, extra)
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         return update_rows_where(ended, self.reset_chunk, (final_obs, env_state, nothing), compute)
+
+
+def _zero_where(ended: jax.Array, x: jax.Array) -> jax.Array:
+    """`x` [N, ...] with the rows where `ended`, bool [N], at zero."""
+    return jnp.where(ended.reshape((-1, *(1,) * (x.ndim - 1))), jnp.float32(0), x)
 
 
 def _step_and_reset_keys(key: jax.Array) -> jax.Array:

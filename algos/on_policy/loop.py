@@ -152,7 +152,7 @@ def _make_step(
             policy=state.policy.replace(observation=observation), key=key, update=state.update + 1
         )
         params = {"param_norm": optax.tree.norm(state.policy.params)}
-        return state, episodes | losses | params | _fit(targets, trajectory.value, shards)
+        return state, episodes | losses | params | fit(targets, trajectory.value, shards)
 
     return step
 
@@ -199,7 +199,7 @@ def _make_init(
     return init
 
 
-def _fit(targets: jax.Array, value: jax.Array, shards: Shards) -> dict[str, jax.Array]:
+def fit(targets: jax.Array, value: jax.Array, shards: Shards) -> dict[str, jax.Array]:
     """How well the values of the rollout predicted their targets."""
     variance = shards.variance(targets)
     unexplained = shards.variance(targets - value) / jnp.maximum(variance, 1e-8)

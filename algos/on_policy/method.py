@@ -11,6 +11,7 @@ from jaxrl.algos.on_policy.objectives import Sample
 from jaxrl.algos.on_policy.optimise import Optimiser, ScaleAdvantage, adam
 from jaxrl.algos.on_policy.presets import preset_for
 from jaxrl.algos.on_policy.types import Config, Hyperparameters, Objective, validate
+from jaxrl.multi_agent import require_single
 from jaxrl.networks import make_net
 
 
@@ -43,6 +44,7 @@ def method(
     """
 
     def make(env: Any, env_params: Any, config: Config, network: Any = None) -> Algorithm:
+        require_single(env, name)
         net = make_net(
             env.observation_space(env_params),
             env.action_space(env_params),

@@ -1,7 +1,7 @@
 """Collecting a rollout, with the value of what every transition led to."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,30 +27,90 @@ def merge_time(tree: Any) -> Any:
     return jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), tree)
 
 
-def make_rollout(venv: VecEnv, net: Net, config: Config, shards: Shards = ALONE) -> Callable:
-    """(key, state, hp) -> (state, trajectory, episode metrics), over `config.num_steps` steps."""
+class Actor(NamedTuple):
+    """What acts in a rollout. In a game every value is a dictionary by role.
 
-    def rollout(key: jax.Array, state: State, hp: Any) -> tuple[State, Trajectory, Any]:
+    Attributes:
+        apply: (policy, observations [B, ...], carry) -> (distribution, values [B], carry).
+        sample: (policy, distribution, key) -> raw actions [B, ...].
+        log_prob: (distribution, raw actions) -> their log-probabilities [B].
+        to_action: raw actions -> what the environment takes.
+        initial: B -> the carry with which B episodes begin.
+    """
+
+    apply: Callable[[Any, Any, Any], tuple[Any, Any, Any]]
+    sample: Callable[[Any, Any, jax.Array], Any]
+    log_prob: Callable[[Any, Any], Any]
+    to_action: Callable[[Any], Any]
+    initial: Callable[[int], Any]
+
+
+def actor_of(net: Net) -> Actor:
+    """A network as a single agent."""
+    return Actor(
+        apply=lambda policy, obs, carry: net.apply(policy.params, observe(policy, obs), carry),
+        sample=lambda policy, distribution, key: distribution.sample(key),
+        log_prob=lambda distribution, action: distribution.log_prob(action),
+        to_action=net.to_action,
+        initial=net.initial,
+    )
+
+
+class Steps(NamedTuple):
+    """What a rollout saw, leaves [T, N, ...]; in a game dictionaries by role.
+
+    Attributes:
+        obs: o_t, as the environment gave it.
+        action: raw action.
+        log_prob: its log-probability when drawn.
+        value: v(o_t).
+        final_value: value of the final observation where an episode ended.
+        last_value: v(o_T), leaves [N, ...].
+        reward: r_t, as the environment gave it.
+        distribution: the policy it was drawn from.
+        carry: what was remembered before o_0, leaves [N, ...].
+        terminated: bool [T, N] also in a game, like `truncated`.
+        truncated: see `VecEnv`.
+    """
+
+    obs: Any
+    action: Any
+    log_prob: Any
+    value: Any
+    final_value: Any
+    last_value: Any
+    reward: Any
+    distribution: Any
+    carry: Any
+    terminated: jax.Array
+    truncated: jax.Array
+
+
+def make_collect(venv: VecEnv, actor: Actor, config: Config, shards: Shards = ALONE) -> Callable:
+    """(key, state, hp) -> (state, steps, episode metrics), over `config.num_steps` steps."""
+
+    def collect(key: jax.Array, state: State, hp: Any) -> tuple[State, Steps, Any]:
         policy = state.policy
 
         def value_of(obs, carry):
-            return net.apply(policy.params, observe(policy, obs), carry)[1]
+            return actor.apply(policy, obs, carry)[1]
 
         def env_step(loop, key):
             obs, env_state, carry = loop
             key_act, key_env = jax.random.split(key)
-            distribution, value, carry = net.apply(policy.params, observe(policy, obs), carry)
-            action = distribution.sample(key_act)
+            distribution, value, carry = actor.apply(policy, obs, carry)
+            action = actor.sample(policy, distribution, key_act)
             next_obs, env_state, reward, terminated, truncated, info = venv.step(
-                key_env, env_state, net.to_action(action), hp.env, value_of, carry
+                key_env, env_state, actor.to_action(action), hp.env, value_of, carry
             )
-            log_prob = distribution.log_prob(action)
+            log_prob = actor.log_prob(distribution, action)
             cut = terminated | truncated
-            own = episodes.measured(venv.env, info["env"])
+            episode_return, by_role = episodes.by_role(venv.env, info["episode_return"])
+            own = episodes.measured(venv.env, info["env"]) | by_role
             ended = {
                 "terminated": terminated,
                 "truncated": truncated,
-                "return": info["episode_return"],
+                "return": episode_return,
                 "length": info["episode_length"],
                 "own": jax.tree.map(lambda x: jnp.sum(jnp.where(cut, x, 0.0)), own),
             }
@@ -59,26 +119,71 @@ def make_rollout(venv: VecEnv, net: Net, config: Config, shards: Shards = ALONE)
             return (next_obs, env_state, carry), (transition, ended)
 
         keys = jax.random.split(key, config.num_steps)
-        fresh = net.initial(config.shard_envs)
+        fresh = actor.initial(config.shard_envs)
         loop = (state.obs, state.env, state.carry)
         (obs, env_state, carry), (transition, ended) = jax.lax.scan(env_step, loop, keys)
         old_obs, action, log_prob, value, final_value, reward, distribution = transition
         terminated, truncated = ended["terminated"], ended["truncated"]
-        cut = terminated | truncated
-        reward_state, reward = _normalize_reward(state.reward, reward, cut, hp.gamma, shards)
-        trajectory = Trajectory(
+        steps = Steps(
             obs=old_obs,
             action=action,
             log_prob=log_prob,
             value=value,
-            v_tp1=next_values(value, value_of(obs, carry), terminated, truncated, final_value),
+            final_value=final_value,
+            last_value=value_of(obs, carry),
             reward=reward,
-            ended=cut,
             distribution=distribution,
             carry=state.carry,
+            terminated=terminated,
+            truncated=truncated,
         )
-        state = state.replace(obs=obs, env=env_state, carry=carry, reward=reward_state)
-        return state, trajectory, _episode_metrics(cut, ended, shards)
+        state = state.replace(obs=obs, env=env_state, carry=carry)
+        return state, steps, _episode_metrics(terminated | truncated, ended, shards)
+
+    return collect
+
+
+def to_trajectory(
+    steps: Steps, reward_state: Any, gamma: jax.Array | float, shards: Shards = ALONE
+) -> tuple[Any, Trajectory]:
+    """(reward state, trajectory): rewards normalised if so configured, values of what followed.
+
+    Args:
+        steps: of one agent, or of one role, whose values have axes of members besides, [T, N, M].
+        reward_state: `State.reward`.
+        gamma: discount of the sums by which rewards are normalised.
+        shards: over which to average.
+    """
+    terminated = _spread(steps.terminated, steps.value.shape)
+    truncated = _spread(steps.truncated, steps.value.shape)
+    cut = terminated | truncated
+    reward_state, reward = _normalize_reward(reward_state, steps.reward, cut, gamma, shards)
+    return reward_state, Trajectory(
+        obs=steps.obs,
+        action=steps.action,
+        log_prob=steps.log_prob,
+        value=steps.value,
+        v_tp1=next_values(steps.value, steps.last_value, terminated, truncated, steps.final_value),
+        reward=reward,
+        ended=cut,
+        distribution=steps.distribution,
+        carry=steps.carry,
+    )
+
+
+def _spread(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """`x` [T, N] for every member, [T, N, ...]."""
+    return jnp.broadcast_to(x.reshape((*x.shape, *(1,) * (len(shape) - x.ndim))), shape)
+
+
+def make_rollout(venv: VecEnv, net: Net, config: Config, shards: Shards = ALONE) -> Callable:
+    """(key, state, hp) -> (state, trajectory, episode metrics) of a single agent."""
+    collect = make_collect(venv, actor_of(net), config, shards)
+
+    def rollout(key: jax.Array, state: State, hp: Any) -> tuple[State, Trajectory, Any]:
+        state, steps, metrics = collect(key, state, hp)
+        reward, trajectory = to_trajectory(steps, state.reward, hp.gamma, shards)
+        return state.replace(reward=reward), trajectory, metrics
 
     return rollout
 
@@ -90,12 +195,15 @@ def _normalize_reward(
     gamma: jax.Array | float,
     shards: Shards = ALONE,
 ) -> tuple[Any, jax.Array]:
-    """Divides rewards [T, N] by the running deviation of discounted reward sums, if configured."""
+    """Divides rewards by the running deviation of discounted reward sums, if configured.
+
+    Rewards and `ended` are [T, N], or [T, N, M] of M members that share the deviation.
+    """
     if state == ():
         return state, reward
     moments, start = state
     sums, carry = discounted_sums(reward, ended, start, gamma)
-    moments = update_moments(moments, merge_time(sums), shards)
+    moments = update_moments(moments, sums.reshape(-1), shards)
     return (moments, carry), reward / standard_deviation(moments)
 
 

@@ -14,7 +14,7 @@ Reward: {"agents": float32 [N], "planner": float32 []}: the change of each agent
     social welfare.
 Termination: after two steps.
 
-This is a game, so `step_env` returns a reward by role; `tax_planner.TaxPlanner` is the planner's
+This is a game (`jaxrl.multi_agent`) with the roles "agents" and "planner"; `tax_planner.TaxPlanner` is the planner's
 problem against rational agents with one reward, as algorithms for a single agent want it.
 
 Source: Zheng et al. (2021), arXiv 2108.02755; the package `ai-economist` 1.7.1, scenario
@@ -29,11 +29,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxrl.environment import Environment, EnvParams, EnvState
+from jaxrl.environment import EnvParams, EnvState
 from jaxrl.envs.economy import metrics, tax
 from jaxrl.envs.economy.response import HOURS
 from jaxrl.envs.economy.skills import pareto_skills
-from jaxrl.spaces import Box, Dict, MultiDiscrete
+from jaxrl.multi_agent import Game
+from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 
 PERIOD = 2  # steps of a tax period, and of an episode
 AGENT_UTILITIES = ("coin_minus_labor_cost", "isoelastic_coin_minus_labor")
@@ -108,7 +109,7 @@ class Params(EnvParams):
     max_steps_in_episode: int = PERIOD
 
 
-class OneStepEconomy(Environment):
+class OneStepEconomy(Game):
     """The game of N agents and a planner; what is static of it."""
 
     def __init__(
@@ -326,25 +327,28 @@ class OneStepEconomy(Environment):
         """Whether the time limit is reached."""
         return state.time >= params.max_steps_in_episode
 
-    def action_space(self, params: Params | None = None) -> Dict:
-        """Hours of each agent, and a choice for each bracket."""
-        rates = (len(self.rate_choices) + 1,) * self.brackets
-        return Dict(
-            {
-                "agents": MultiDiscrete((HOURS + 1,) * self.agents),
-                "planner": MultiDiscrete(rates),
-            }
-        )
+    @property
+    def roles(self) -> dict[str, tuple[int, ...]]:
+        """N agents and one planner."""
+        return {"agents": (self.agents,), "planner": ()}
 
-    def observation_space(self, params: Params | None = None) -> Dict:
+    def role_action_space(self, role: str, params: Params | None = None) -> Space:
+        """Hours of an agent; a choice for each bracket of the planner."""
+        if role == "agents":
+            return Discrete(HOURS + 1)
+        return MultiDiscrete((len(self.rate_choices) + 1,) * self.brackets)
+
+    def role_observation_space(self, role: str, params: Params | None = None) -> Dict:
         """See the module."""
-        agents = (self.agents, len(agent_features(self.agents, self.brackets)))
-        planner = (len(planner_features(self.agents, self.brackets)),)
-        choices = (self.brackets, len(self.rate_choices) + 1)
+        if role == "agents":
+            features, mask = agent_features(self.agents, self.brackets), (HOURS + 1,)
+        else:
+            features = planner_features(self.agents, self.brackets)
+            mask = (self.brackets, len(self.rate_choices) + 1)
         return Dict(
             {
-                "agents": _masked_space(agents, (self.agents, HOURS + 1)),
-                "planner": _masked_space(planner, choices),
+                "observation": Box(-_FINITE, _FINITE, (len(features),), jnp.float32),
+                "action_mask": Box(False, True, mask, jnp.bool_),
             }
         )
 
@@ -370,15 +374,6 @@ def _common_features(agents: int, brackets: int) -> tuple[str, ...]:
         *("time", "is_tax_day", "is_first_day", "tax_phase"),
         *[f"last_incomes/{rank}" for rank in range(agents)],
         *[f"curr_rates/{bracket}" for bracket in range(brackets)],
-    )
-
-
-def _masked_space(shape: tuple[int, ...], mask_shape: tuple[int, ...]) -> Dict:
-    return Dict(
-        {
-            "observation": Box(-_FINITE, _FINITE, shape, jnp.float32),
-            "action_mask": Box(False, True, mask_shape, jnp.bool_),
-        }
     )
 
 

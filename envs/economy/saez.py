@@ -15,7 +15,7 @@ that of `ai-economist` 1.7.1, `PeriodicBracketTax`, with which the rates agree.
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -74,8 +74,8 @@ class Population(NamedTuple):
     tails: jax.Array
 
 
-def init(brackets: int, buffer: int = BUFFER) -> SaezState:
-    """No samples, an elasticity of 0.5, and mean rates of 0; float32.
+def init(brackets: int, buffer: int = BUFFER, dtype: Any = jnp.float32) -> SaezState:
+    """No samples, an elasticity of 0.5, and mean rates of 0.
 
     Raises:
         ValueError: fewer than 2 brackets, or a buffer too small for a regression.
@@ -85,12 +85,12 @@ def init(brackets: int, buffer: int = BUFFER) -> SaezState:
     if buffer < _FEWEST:
         raise ValueError(f"buffer must hold at least {_FEWEST} samples, got {buffer}")
     return SaezState(
-        incomes=jnp.zeros(buffer, jnp.float32),
-        rates=jnp.zeros(buffer, jnp.float32),
+        incomes=jnp.zeros(buffer, dtype),
+        rates=jnp.zeros(buffer, dtype),
         count=jnp.int32(0),
-        elasticity=jnp.float32(0.5),
-        log_income=jnp.float32(0),
-        average_rates=jnp.zeros(brackets, jnp.float32),
+        elasticity=jnp.asarray(0.5, dtype),
+        log_income=jnp.asarray(0, dtype),
+        average_rates=jnp.zeros(brackets, dtype),
     )
 
 
@@ -113,7 +113,7 @@ def observe(state: SaezState, incomes: jax.Array, rates: jax.Array) -> SaezState
 
 
 def next_rates(
-    key: jax.Array,
+    uniform: jax.Array,
     state: SaezState,
     cutoffs: jax.Array,
     low: jax.Array | float = 0.0,
@@ -125,7 +125,7 @@ def next_rates(
     """The rates of a new tax period.
 
     Args:
-        key: for the rates that are drawn, uniform in low..high, while samples are too few.
+        uniform: draws in 0..1, float [B], for rates in low..high while samples are too few.
         state: the state.
         cutoffs: float [B].
         low: the lowest rate.
@@ -137,7 +137,7 @@ def next_rates(
     Returns:
         The state with new estimates, and rates, float [B].
     """
-    drawn = low + (high - low) * jax.random.uniform(key, cutoffs.shape, cutoffs.dtype)
+    drawn = low + (high - low) * uniform
     elasticity, log_income = estimate_elasticity(
         state.incomes, state.rates, state.elasticity, state.log_income
     )

@@ -13,8 +13,7 @@ COMMODITIES = ("Stone", "Wood")  # in the order in which they are traded
 NOBODY = -1  # owner of a tile without a house
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """An economy between two steps.
 
     Attributes:

@@ -138,8 +138,8 @@ class TaxPlanner(Environment):
 
     def action_space(self, params: Params | None = None) -> MultiDiscrete:
         """A choice for each bracket."""
-        return self.economy.action_space(params).spaces["planner"]
+        return self.economy.role_action_space("planner", params)
 
     def observation_space(self, params: Params | None = None) -> Dict:
         """See the module."""
-        return self.economy.observation_space(params).spaces["planner"]
+        return self.economy.role_observation_space("planner", params)

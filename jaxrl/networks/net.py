@@ -96,7 +96,7 @@ def make_net(
             without a network.
     """
     head = action_head(action_space, config.continuous, config.multi_discrete)
-    example = _zeros(observation_space)
+    example = zeros_of(observation_space)
     features, _ = split_mask(featurize(observation_space, example))
     module = module or config.torso()
     gives_features = _gives_features(module, features, head)
@@ -120,7 +120,7 @@ def _predicting(space: Any, actions: Any, network: Any, features: Any, head: Act
     """The network of a module with predictions, which may have parameters of their own."""
 
     def init(key: jax.Array) -> Any:
-        return network.init(key, features, _zeros(actions), method="predict")
+        return network.init(key, features, zeros_of(actions), method="predict")
 
     def predict(params: Any, obs: Any, action: Any) -> tuple[Any, jax.Array, dict[str, Any]]:
         _, mask = split_mask(obs)
@@ -225,10 +225,10 @@ class _WithFreeParameters(nn.Module):
         return outputs, self.free, value, predictions
 
 
-def _zeros(space: Any) -> Any:
+def zeros_of(space: Any) -> Any:
     """A batch of one all-zero observation of `space`."""
     if isinstance(space, spaces.Dict):
-        return {name: _zeros(child) for name, child in space.spaces.items()}
+        return {name: zeros_of(child) for name, child in space.spaces.items()}
     if isinstance(space, spaces.Tuple):
-        return tuple(_zeros(child) for child in space.spaces)
+        return tuple(zeros_of(child) for child in space.spaces)
     return jnp.zeros((1, *space.shape), space.dtype)

@@ -1,0 +1,57 @@
+"""Checks of what economies are constructed with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxrl.envs.economy.components.component import Component, Setting
+
+
+def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """A whole number; `ValueError` for anything else, or one beyond its limits."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
+    if high is not None and value > high:
+        raise ValueError(f"{name} must be at most {high}, got {value}")
+    return value
+
+
+def one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
+    """A name that is known; `ValueError` for any other."""
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    return str(value)
+
+
+def checked_groups(groups: Sequence[int] | None, agents: int) -> tuple[int, ...]:
+    """For each agent its planner; all under planner 0 by default.
+
+    Raises:
+        ValueError: not one for each agent, or a planner between the first and the last with fewer
+            than 2 agents.
+    """
+    if groups is None:
+        return (0,) * agents
+    numbers = tuple(int(group) for group in groups)
+    count = [numbers.count(planner) for planner in range(max(numbers, default=-1) + 1)]
+    if len(numbers) != agents or min(numbers, default=-1) < 0 or min(count, default=0) < 2:
+        raise ValueError(
+            f"groups must give each of {agents} agents a planner, numbered from 0, with at least 2"
+            f" agents each, got {numbers}"
+        )
+    return numbers
+
+
+def placed(components: Sequence[Component], setting: Setting) -> tuple[Component, ...]:
+    """Components as parts of an economy.
+
+    Raises:
+        ValueError: none, one that is no component, two of one name, or one that refuses.
+    """
+    for component in components:
+        if not isinstance(component, Component):
+            raise ValueError(f"components must be `Component`s, got {component!r}")
+    parts = tuple(component.placed(setting) for component in components)
+    names = [component.name for component in parts]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"components must have different names and be at least one, got {names}")
+    return parts

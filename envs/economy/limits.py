@@ -1,0 +1,34 @@
+"""Checks of parameters whose values are known."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def check_limits(params: Any, owner: str, **limits: tuple[float | None, float | None]) -> None:
+    """Checks leaves of a record of parameters, which may have leading axes of a batch.
+
+    Args:
+        params: the record.
+        owner: whose they are, for the message; "" for an environment's own.
+        **limits: (lowest, highest) by name, both allowed, None for none. The values of tracers are
+            let through; NaN is within no limits, and infinity only where no limit is.
+
+    Raises:
+        ValueError: a leaf beyond its limits, by name.
+    """
+    for name, (low, high) in limits.items():
+        leaf = getattr(params, name)
+        if isinstance(leaf, jax.core.Tracer):
+            continue
+        values = np.asarray(leaf, np.float64)
+        wrong = np.isnan(values)
+        wrong |= values < low if low is not None else False
+        wrong |= values > high if high is not None else False
+        if wrong.any():
+            bounds = [f"at least {low}"] if low is not None else []
+            bounds += [f"at most {high}"] if high is not None else []
+            full = f"{owner}.{name}" if owner else name
+            wanted = " and ".join(bounds) or "a number"
+            raise ValueError(f"{full} must be {wanted}, got {values[wrong][0]}")
