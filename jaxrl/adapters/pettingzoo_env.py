@@ -20,7 +20,7 @@ from jaxrl import registry
 from jaxrl.adapters.agents import MASK, Agents, has_mask, unmasked, unmasked_space
 from jaxrl.adapters.gymnasium_env import checked_render_mode
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
-from jaxrl.multi_agent import Game
+from jaxrl.multi_agent import Game, leading_role
 from jaxrl.rendering.episode import moment_only
 from jaxrl.rendering.frames import Frames, find_renderer
 from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
@@ -74,7 +74,6 @@ class PettingZooEnv(ParallelEnv):
         self.action_spaces = {
             name: to_gymnasium_space(self._does[role]) for name, role in roles.items()
         }
-        self._action_space = env.action_space(params)
         self._reset = jax.jit(env.reset_env)
         self._step = jax.jit(self._transition)
         self._random = np.random.default_rng()
@@ -132,7 +131,8 @@ class PettingZooEnv(ParallelEnv):
             name: _checked(name, self._does[role], actions[name])
             for name, role in self._agents.roles.items()
         }
-        action = to_jax(self._action_space, self._agents.together(checked, np.stack))
+        stacked = self._agents.together(checked, np.stack)
+        action = {role: to_jax(space, stacked[role]) for role, space in self._does.items()}
         self._obs, self._state, *rest = self._step(
             self._key_steps, np.int32(self._time), self._state, action
         )
@@ -140,7 +140,7 @@ class PettingZooEnv(ParallelEnv):
         names = self.agents
         rewards = {name: float(own) for name, own in self._agents.apart(reward).items()}
         self._time += 1
-        self._return += sum(rewards.values())
+        self._return += float(np.mean(reward[leading_role(self._env)]))
         if terminated or truncated:
             self.agents = []
         infos = {name: dict(jax.tree.map(to_numpy, info)) for name in names}
@@ -155,7 +155,7 @@ class PettingZooEnv(ParallelEnv):
     def render(self) -> Any:
         """The frame of the current state, uint8 [H, W, 3], where `render_mode` is "rgb_array".
 
-        The return in the line under it is the sum over all agents.
+        The return in the line under it is the mean over the first role.
 
         Raises:
             gymnasium.error.ResetNeeded: no episode has begun.

@@ -17,9 +17,9 @@ from jaxrl.rendering.draw import INK, SERIES, Canvas, Frame, Point, rgb
 SOIL, FURROW = "#ece7d8", "#e2dcca"
 WATER, WAVE = "#9cc4dd", "#b9d7e9"
 TREE, TREE_SHADE, TRUNK = "#5b8f5a", "#497a4b", "#8a6a4c"
-STUMP = "#cdbb9c"
+STUMP = "#d9c29c"
 STONE, STONE_SHADE = "#8f979c", "#767f85"
-PEBBLE = "#c3c4be"
+PEBBLE = "#a9aca9"
 _LIGHT, _SHADOW = "#ffffff", "#4d5962"
 _COLOURED_SHAPES = 5
 _FEWEST_PIXELS = 4
@@ -89,7 +89,9 @@ def marker(canvas: Canvas, centre: Point, radius: float, agent: int, colour: str
     angles = [turn + 2 * math.pi * k / corners for k in range(corners)]
     reach = radius * size
     drop = 0.18 * radius if corners == 3 else 0.0
-    points = [(centre[0] + reach * math.sin(a), centre[1] + drop - reach * math.cos(a)) for a in angles]
+    points = [
+        (centre[0] + reach * math.sin(a), centre[1] + drop - reach * math.cos(a)) for a in angles
+    ]
     canvas.polygon(points, colour)
 
 
@@ -144,9 +146,9 @@ def _tree(side: int) -> Frame:
 
 def _stump(side: int) -> Frame:
     canvas, s = _soil(side), side
-    canvas.box(0.36 * s, 0.5 * s, 0.64 * s, 0.78 * s, STUMP, 0.05 * s)
-    canvas.disc((0.5 * s, 0.5 * s), 0.14 * s, STUMP)
-    canvas.disc((0.5 * s, 0.5 * s), 0.07 * s, SOIL)
+    canvas.box(0.3 * s, 0.58 * s, 0.7 * s, 0.82 * s, TRUNK, 0.05 * s)
+    canvas.disc((0.5 * s, 0.58 * s), 0.2 * s, TRUNK)
+    canvas.disc((0.5 * s, 0.56 * s), 0.16 * s, STUMP)
     return canvas.pixels()
 
 

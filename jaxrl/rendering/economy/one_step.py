@@ -13,21 +13,20 @@ _MARGIN, _GAP = 14, 10
 
 
 def one_step(moment: Moment) -> Frame:
-    """A state of `OneStepEconomy`: uint8 [HEIGHT, WIDTH, 3].
+    """A state of `OneStepEconomy`, or of its planner's problem: uint8 [HEIGHT, WIDTH, 3].
 
     Bars are what agents own after taxes, lines above them what they earned.
     """
     env, state = getattr(moment.env, "unwrapped", moment.env), moment.state
+    economy = getattr(env, "economy", env)  # of the planner's problem
     coin, earned = np.asarray(state.coin, np.float64), np.asarray(state.production, np.float64)
     canvas = Canvas(WIDTH, HEIGHT, PAPER)
     middle, half = (WIDTH - _GAP) / 2, (HEIGHT - _GAP) / 2
     lefts, rights = (_MARGIN, middle + _GAP), (middle, WIDTH - _MARGIN)
     tops, bottoms = (_MARGIN, half + _GAP), (half, HEIGHT - _MARGIN)
-    cards = [
-        (lefts[c], tops[r], rights[c], bottoms[r]) for r in (0, 1) for c in (0, 1)
-    ]
+    cards = [(lefts[c], tops[r], rights[c], bottoms[r]) for r in (0, 1) for c in (0, 1)]
     rates = np.asarray(state.rates, np.float64)[None]
-    panels.schedule(canvas, cards[0], env.cutoffs, rates, earned)
+    panels.schedule(canvas, cards[0], economy.cutoffs, rates, earned)
     gini = float(ginis(coin[None])[0])
     panels.inequality(canvas, cards[1], coin, gini)
     episode = moment.episode.states
@@ -47,9 +46,7 @@ def _bars(
     canvas: Canvas, box: panels.Box, coin: np.ndarray, earned: np.ndarray, most: float
 ) -> None:
     agents = len(coin)
-    chart = panels.Chart(
-        canvas, box, "coin after taxes; lines: earned", (0, agents), (0, most), []
-    )
+    chart = panels.Chart(canvas, box, "coin after taxes; lines: earned", (0, agents), (0, most), [])
     for agent, (owned, income) in enumerate(zip(coin.tolist(), earned.tolist(), strict=True)):
         (left, top), (right, bottom) = chart.at(agent + 0.2, owned), chart.at(agent + 0.8, 0)
         canvas.box(left, top, right, bottom, colour_of(agent))

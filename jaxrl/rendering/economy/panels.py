@@ -13,10 +13,11 @@ from jaxrl.rendering.economy.land import colour_of, marker
 CARD = "#ffffff"
 SOFT = "#6b7780"
 PLANNERS = (INK, "#8463b5", "#c8483f", "#4c9f70")  # colours of planners' schedules
-WOODEN, STONY = "#9c6b4a", "#767f85"
+WOODEN = "#9c6b4a"
 _TITLE, _SMALL = 12.0, 10.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 12.0, 26.0, 20.0  # from a card to its axes
 _MOST_POINTS = 150  # of a line
+_ROW = 16  # height of a row of a table
 
 Box = tuple[float, float, float, float]
 
@@ -84,7 +85,7 @@ class Chart:
 
 def coins(canvas: Canvas, box: Box, coin: np.ndarray, upto: int, first_step: int) -> None:
     """Each agent's coin over time; `coin` [T + 1, N] of the whole episode, drawn up to a state."""
-    chart = Chart(canvas, box, "coin", steps_range(coin, first_step), (0, _top(coin)))
+    chart = Chart(canvas, box, "coin", steps_range(coin, first_step), (0, axis_top(coin)))
     steps = first_step + np.arange(upto + 1)
     for agent in range(coin.shape[1]):
         chart.line(steps, coin[: upto + 1, agent], colour_of(agent))
@@ -97,11 +98,11 @@ def market(
 
     Discs are wood, squares stone.
     """
-    chart = Chart(canvas, box, "trades: price", steps, (0, prices))
+    chart = Chart(canvas, box, "price of trades", steps, (0, 1.06 * prices))
     left, top, right, _ = box
-    for offset, name in ((62, "stone"), (24, "wood")):
-        sign(canvas, (right - offset - 14, top + 12), name == "stone", SOFT, SOFT)
-        canvas.text((right - offset - 8, top + 12), name, _SMALL, SOFT)
+    for offset, name in ((74, "stone"), (24, "wood")):
+        sign(canvas, (right - offset - 20, top + 12), name == "stone", CARD, SOFT)
+        canvas.text((right - offset - 11, top + 12), name, _SMALL, SOFT)
     shown = deals.until(step)
     if not shown.step.size:
         chart.note("none yet")
@@ -131,7 +132,7 @@ def schedule(
     brackets = len(cutoffs)
     ticks = [(b, f"{cutoff:.0f}") for b, cutoff in enumerate(cutoffs.tolist())]
     percent = [(rate, f"{100 * rate:.0f}%") for rate in (0, 0.25, 0.5, 0.75, 1.0)]
-    chart = Chart(canvas, box, title, (0, max(1, brackets)), (0, 1), ticks, percent)
+    chart = Chart(canvas, box, title, (0, max(1, brackets)), (0, 1.04), ticks, percent)
     if not rates.size:
         chart.note("no taxes")
         return
@@ -159,9 +160,9 @@ def bracket_place(income: Any, cutoffs: np.ndarray) -> np.ndarray:
 
 def inequality(canvas: Canvas, box: Box, coin: np.ndarray, gini: float) -> None:
     """The Lorenz curve of coin [N], a marker at each agent that is added."""
-    halves = [(0, "0"), (0.5, "50%"), (1, "100%")]
+    halves = [(0, "0%"), (0.5, "50%"), (1, "100%")]
     title = f"Lorenz curve, Gini {gini:.2f}"
-    chart = Chart(canvas, box, title, (0, 1), (0, 1), halves, halves)
+    chart = Chart(canvas, box, title, (0, 1.04), (0, 1.04), halves, halves)
     canvas.line([chart.at(0, 0), chart.at(1, 1)], MUTED, 1)
     agents, shares, order = lorenz(np.maximum(coin, 0))
     points = [chart.at(x, y) for x, y in zip(agents.tolist(), shares.tolist(), strict=True)]
@@ -175,8 +176,8 @@ def welfare(
 ) -> None:
     """Equality, from 0 to 1, and productivity, from 0 to the episode's highest, over time."""
     left, top, right, _ = box
-    most = _top(productivity)
-    chart = Chart(canvas, box, "", steps_range(equality, start), (0, 1))
+    most = axis_top(productivity)
+    chart = Chart(canvas, box, "", steps_range(equality, start), (0, 1.04))
     steps = start + np.arange(upto + 1)
     texts = (
         (left + 9, PLANNERS[1], f"equality {equality[upto]:.2f}"),
@@ -188,27 +189,25 @@ def welfare(
         canvas.text((x, top + 12), text, _TITLE, colour)
 
 
-def table(
-    canvas: Canvas, box: Box, names: Sequence[str], columns: Sequence[Sequence[str]]
-) -> None:
+def table(canvas: Canvas, box: Box, names: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
     """A row for each agent, as many as there is room for; `columns` have N texts each."""
     left, top, right, bottom = box
     canvas.box(left, top, right, bottom, CARD, 5)
-    width = (right - left - 36) / len(names)
-    for column, name in enumerate(names):
-        canvas.text((left + 26 + (column + 1) * width, top + 12), name, _SMALL, SOFT, "rm")
-    agents = len(columns[0])
-    room = int((bottom - top - 26) // 15)
+    width = (right - left - 44) / len(names)
+    places = [left + 34 + (column + 1) * width for column in range(len(names))]
+    for x, name in zip(places, names, strict=True):
+        canvas.text((x, top + 12), name, _SMALL, SOFT, "rm")
+    agents, room = len(columns[0]), int((bottom - top - 26) // _ROW)
     shown = agents if agents <= room else room - 1
     for agent in range(shown):
-        y = top + 31 + 15 * agent
+        y = top + 32 + _ROW * agent
         marker(canvas, (left + 15, y), 5, agent, colour_of(agent))
-        for column, texts in enumerate(columns):
-            at = (left + 26 + (column + 1) * width, y)
-            canvas.text(at, texts[agent], 11, INK, "rm")
+        canvas.text((left + 25, y), str(agent), 11, SOFT)
+        for x, texts in zip(places, columns, strict=True):
+            canvas.text((x, y), texts[agent], 11, INK, "rm")
     if shown < agents:
         text = f"and {agents - shown} more"
-        canvas.text((left + 9, top + 31 + 15 * shown), text, _SMALL, SOFT)
+        canvas.text((left + 9, top + 32 + _ROW * shown), text, _SMALL, SOFT)
 
 
 def steps_range(values: np.ndarray, first_step: int) -> tuple[float, float]:
@@ -230,7 +229,7 @@ def _labelled(limits: tuple[float, float]) -> list[tuple[float, str]]:
     return [(value, f"{value:g}") for value in ticks(*limits)]
 
 
-def _top(values: np.ndarray) -> float:
+def axis_top(values: np.ndarray) -> float:
     """The upper end of an axis from 0 that holds all values."""
     return max(1.0, 1.05 * float(values.max(initial=0.0)))
 

@@ -16,7 +16,7 @@ PANEL = 250  # width of a panel
 WIDTH = LAND + 2 * PANEL + GAP + 3 * MARGIN
 HEIGHT = LAND + LEGEND + 2 * MARGIN
 _LARGEST_TILE, _SMALLEST_TILE, _LEGEND_TILE = 40, 4, 20
-_LEGEND = ((5, "wood"), (3, "a source of it"), (4, "stone"), (2, "a source of it"), (1, "water"))
+_LEGEND = ((5, "wood"), (3, "wood, taken"), (4, "stone"), (2, "stone, taken"), (1, "water"))
 _PRICES = 10  # on the axis, where the market has no highest price
 
 
@@ -51,9 +51,7 @@ def _charts(env: Any, so_far: Any, state: Any, index: int) -> Frame:
     panels.market(canvas, cards[1], so_far.deals, step, steps, float(prices))
     panels.schedule(canvas, cards[2], so_far.cutoffs, so_far.rates[index], so_far.income[index])
     panels.inequality(canvas, cards[3], coin, 1 - so_far.equality[index])
-    panels.welfare(
-        canvas, cards[4], so_far.equality, so_far.productivity, index, so_far.first_step
-    )
+    panels.welfare(canvas, cards[4], so_far.equality, so_far.productivity, index, so_far.first_step)
     stone, wood = so_far.units[index]
     columns = {
         "coin": [f"{value:.1f}" for value in coin],
@@ -87,5 +85,3 @@ def _add_legend(frame: Frame, agents: int) -> None:
     top = MARGIN + LAND + 8
     for (kind, _), left in zip(_LEGEND, _legend_places(), strict=True):
         frame[top : top + _LEGEND_TILE, left : left + _LEGEND_TILE] = tiles.ground[kind]
-
-

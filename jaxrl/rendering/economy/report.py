@@ -11,7 +11,7 @@ from jaxrl.envs.economy.state import COMMODITIES
 from jaxrl.rendering.draw import MUTED
 from jaxrl.rendering.economy.history import History, history, lorenz
 from jaxrl.rendering.economy.land import colour_of, map_picture
-from jaxrl.rendering.economy.panels import PLANNERS, WOODEN
+from jaxrl.rendering.economy.panels import PLANNERS, WOODEN, axis_top
 from jaxrl.rendering.episode import Episode
 from jaxrl.run_folder import write_whole
 
@@ -94,7 +94,7 @@ def _coin(axes: Any, told: History) -> None:
     if agents <= _MOST_LABELLED:
         axes.legend(loc="upper left", frameon=False, fontsize=8)
     _plain(axes, "coin", "step", "coin in inventory and escrow")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axis_top(told.coin))
 
 
 def _trades(axes: Any, told: History) -> None:
@@ -111,12 +111,13 @@ def _trades(axes: Any, told: History) -> None:
                 c=[colour_of(agent) for agent in deals.buyer[mine].tolist()],
                 edgecolors=[colour_of(agent) for agent in deals.seller[mine].tolist()],
             )
-        label = f"{name.lower()}, {mine.sum()} trades"
+        label = f"{name.lower()}: {mine.sum()}"
         axes.scatter([], [], s=26, marker=shape, c="white", edgecolors=MUTED, label=label)
-    axes.legend(loc="best", frameon=False, fontsize=8)
+    axes.legend(loc="upper left", ncols=2, frameon=False, fontsize=8)
     _plain(axes, "trades: buyers inside, sellers around", "step", "price in coin")
-    axes.set_xlim(told.first_step, _steps(told)[-1])
-    axes.set_ylim(bottom=-0.3)
+    first, last = told.first_step, _steps(told)[-1]
+    axes.set_xlim(first, last + 0.02 * (last - first))
+    axes.set_ylim(-0.3, 1.0 + 1.15 * deals.price.max(initial=1))  # room for the legend
 
 
 def _schedules(axes: Any, told: History) -> None:
@@ -155,7 +156,7 @@ def _schedules(axes: Any, told: History) -> None:
 def _inequality(axes: Any, told: History) -> None:
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
     last = len(told.coin) - 1
-    moments = sorted({round(last * k / _MOMENTS) for k in range(1, _MOMENTS + 1)})
+    moments = sorted({max(1, round(last * k / _MOMENTS)) for k in range(1, _MOMENTS + 1)})
     for order, index in enumerate(moments):
         late = (order + 1) / len(moments)
         agents, shares, who = lorenz(np.maximum(told.coin[index], 0))
@@ -187,7 +188,7 @@ def _welfare(axes: Any, told: History) -> None:
     other.set_ylabel("productivity: all coin", fontsize=9, color=WOODEN)
     other.tick_params(labelsize=8)
     other.spines[["top"]].set_visible(False)
-    other.set_ylim(bottom=0)
+    other.set_ylim(0, axis_top(told.productivity))
 
 
 def _work(axes: Any, told: History) -> None:
