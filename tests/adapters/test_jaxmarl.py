@@ -156,6 +156,23 @@ def test_by_id(monkeypatch):
     assert int(env._params.max_steps_in_episode) == 3
 
 
+def test_an_economy():
+    """Nobody earns without work: after two idle steps all utilities are as they were."""
+    env = to_jaxmarl("OneStepEconomy-v1", agents=2)
+    assert env.agents == ["agents_0", "agents_1", "planner"]
+    _, state = env.reset(jax.random.key(0))
+    idle = {"agents_0": jnp.int32(0), "agents_1": jnp.int32(0), "planner": jnp.zeros(7, jnp.int32)}
+    for ends in (False, True):
+        masks = env.get_avail_actions(state)
+        assert masks["planner"].shape == (7, 22) and int(masks["agents_0"].sum()) == 1 + 100 * ends
+        _, state, rewards, dones, infos = env.step(jax.random.key(1), state, idle)
+        assert bool(dones["__all__"]) == ends and bool(infos["terminated"][0]) == ends
+        assert {name: float(reward) for name, reward in rewards.items()} == dict.fromkeys(
+            env.agents, 0.0
+        )
+    assert infos["productivity"].shape == (3,)
+
+
 class Confusing(Commons):
     """A role that is called as a member of the other."""
 

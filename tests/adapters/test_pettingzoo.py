@@ -52,6 +52,31 @@ def test_pettingzoos_own_tests_have_nothing_to_say(capsys):
     assert capsys.readouterr().out.count("Passed Parallel API test") == 2
 
 
+@pytest.mark.parametrize(
+    ("env_id", "options"),
+    [
+        ("OneStepEconomy-v1", {"agents": 3}),
+        ("GatherTradeBuild-v1", {"layout": "WS;..", "start": "random", "agents": 2, "reach": 1}),
+    ],
+)
+def test_economies_pass_pettingzoos_own_tests(env_id, options):
+    names = [f"agents_{i}" for i in range(options["agents"])]
+    env = to_pettingzoo(env_id, max_steps_in_episode=6, render_mode="rgb_array", **options)
+    assert env.possible_agents == [*names, "planner"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parallel_api_test(env, num_cycles=10)
+        env.reset(seed=0)
+        assert env.render().ndim == 3
+        # Legal actions as gymnasium draws them, until the end.
+        obs, ended = env.reset(seed=1)[0], False
+        while not ended:
+            assert all(env.observation_space(name).contains(obs[name]) for name in env.agents)
+            drawn = {name: env.action_space(name).sample(obs[name]["action_mask"]) for name in obs}
+            obs, _, terminations, truncations, _ = env.step(drawn)
+            ended = terminations["planner"] or truncations["planner"]
+
+
 def test_turns_by_pettingzoos_conversion(env):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
