@@ -128,3 +128,22 @@ class Commons(Game):
                 "action_mask": Box(False, True, (2, 3), jnp.bool_),
             }
         )
+
+
+class OtherMasks(Commons):
+    """Whose boss sees no mask, and whose workers one that depends on the first choice."""
+
+    def observe(self, key, state, action, params):
+        obs = super().observe(key, state, action, params)
+        mask = jnp.broadcast_to(jnp.arange(3, dtype=jnp.int32) < 2, (self.workers, 2, 1, 3))
+        obs["workers"] = {"a": obs["workers"]["observation"], "action_mask": mask}
+        obs["boss"] = obs["boss"]["flat"]
+        return obs
+
+    def role_action_space(self, role, params=None):
+        return MultiDiscrete((2, 3))
+
+    def role_observation_space(self, role, params=None):
+        vector = Box(-100.0, 100.0, (2 if role == "workers" else 1,), jnp.float32)
+        mask = Box(False, True, (2, 1, 3), jnp.bool_)
+        return Dict({"a": vector, "action_mask": mask}) if role == "workers" else vector

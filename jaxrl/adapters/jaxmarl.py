@@ -30,7 +30,7 @@ from flax import struct
 from jaxrl import registry
 from jaxrl.adapters.agents import MASK, Agents, has_mask, unmasked, unmasked_space
 from jaxrl.multi_agent import Game
-from jaxrl.spaces import Box, Dict, Space, Tuple, dtypes
+from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple, dtypes
 
 ALL = "__all__"
 
@@ -184,13 +184,16 @@ class JaxMARLEnv:
     def get_avail_actions(self, state: State) -> dict[str, Any]:
         """Masks of legal actions by agent, bool, as of `jaxrl.environment`.
 
-        An agent whose role has no mask has no entry.
+        Who has none may do anything: all that is a choice is legal; of what is none, such as a
+        `Box`, there is no entry.
         """
-        return {
-            name: own[MASK]
-            for name, own in self._agents.apart(state.obs).items()
-            if self._agents.roles[name] in self._masked
-        }
+        masks = {}
+        for name, own in self._agents.apart(state.obs).items():
+            if self._agents.roles[name] in self._masked:
+                masks[name] = own[MASK]
+            elif isinstance(self.action_spaces[name], (Discrete, MultiDiscrete)):
+                masks[name] = _all_legal(self.action_spaces[name])
+        return masks
 
     def observation_space(self, agent: str) -> Space:
         """What an agent observes; a ValueError names all agents where there is no such one."""
@@ -217,6 +220,13 @@ def to_jaxmarl(env_id: str, *, flat: bool = False, **overrides: Any) -> JaxMARLE
     """
     env, params = registry.make(env_id, **overrides)
     return JaxMARLEnv(env, params, flat)
+
+
+def _all_legal(space: Space) -> jax.Array:
+    """The mask of a space of choices all of which are legal."""
+    if isinstance(space, MultiDiscrete):
+        return jnp.asarray(np.arange(space.n) < np.asarray(space.nvec)[:, None])
+    return jnp.ones(space.n, jnp.bool_)
 
 
 def _vector(obs: Any) -> jax.Array:

@@ -11,7 +11,7 @@ from jaxrl.adapters.jaxmarl import JaxMARLEnv
 from jaxrl.registry import Entry
 from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, contains
 from tests.toy_envs import CostlyReset
-from tests.toy_games import Commons, CommonsParams
+from tests.toy_games import Commons, CommonsParams, OtherMasks
 
 NAMES = ["workers_0", "workers_1", "workers_2", "boss"]
 GAME = Commons()
@@ -77,6 +77,14 @@ def test_masks_are_asked_for(env):
     np.testing.assert_array_equal(masks["workers_1"], [1, 1, 1, 0])  # 2 are left
     np.testing.assert_array_equal(masks["boss"], [[1, 1, 0], [1, 1, 1]])
     assert masks["boss"].dtype == jnp.bool_
+
+
+def test_whoever_has_no_mask_may_do_anything():
+    """The boss chooses one of two and one of three: the last entry of the first row is none."""
+    env = JaxMARLEnv(OtherMasks(2), jax.tree.map(jnp.int32, CommonsParams()))
+    masks = env.get_avail_actions(env.reset(jax.random.key(0))[1])
+    np.testing.assert_array_equal(masks["boss"], [[1, 1, 0], [1, 1, 1]])
+    assert masks["workers_1"].shape == (2, 1, 3)
 
 
 def test_ending_and_beginning_anew(env):

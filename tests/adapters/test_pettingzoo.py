@@ -15,9 +15,8 @@ from jaxrl.adapters import to_pettingzoo
 from jaxrl.adapters.pettingzoo_env import PettingZooEnv
 from jaxrl.registry import Entry
 from jaxrl.rendering import frames
-from jaxrl.spaces import Box, Dict, MultiDiscrete
 from tests.toy_envs import CostlyReset
-from tests.toy_games import Commons, CommonsParams
+from tests.toy_games import Commons, CommonsParams, OtherMasks
 
 with warnings.catch_warnings():  # it imports games of its own in a way that it warns of
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -210,28 +209,9 @@ def test_errors(env):
         make(render_mode="human")
 
 
-class Plain(Commons):
-    """Whose boss sees no mask, and whose workers one that depends on the first choice."""
-
-    def observe(self, key, state, action, params):
-        obs = super().observe(key, state, action, params)
-        mask = jnp.broadcast_to(jnp.arange(3) < 2, (self.workers, 2, 1, 3))
-        obs["workers"] = {"a": obs["workers"]["observation"], "action_mask": mask}
-        obs["boss"] = obs["boss"]["flat"]
-        return obs
-
-    def role_action_space(self, role, params=None):
-        return MultiDiscrete((2, 3))
-
-    def role_observation_space(self, role, params=None):
-        vector = Box(-100.0, 100.0, (2 if role == "workers" else 1,), jnp.float32)
-        mask = Box(False, True, (2, 1, 3), jnp.bool_)
-        return Dict({"a": vector, "action_mask": mask}) if role == "workers" else vector
-
-
 def test_observations_without_masks_and_with_conditional_ones():
     params = jax.tree.map(jnp.int32, CommonsParams(6, 6))
-    env = PettingZooEnv(Plain(2), params)
+    env = PettingZooEnv(OtherMasks(2), params)
     obs, _ = env.reset(seed=0)
     assert obs["boss"].tolist() == [6]
     assert obs["workers_1"]["observation"].tolist() == [6, 0]
