@@ -84,7 +84,7 @@ def centralised(env: Game, env_params: Any, role: str, config: NetworkConfig, mo
         return {"actor": actor.init(key_actor), "critic": critic.init(key_critic, *example)}
 
     def value_of(params: Any, seen: Any) -> jax.Array:
-        value: jax.Array = critic.apply(params["critic"], *features(seen))
+        value: Any = critic.apply(params["critic"], *features(seen))
         return value
 
     def apply(params: Any, seen: Any, carry: Any) -> tuple[Any, jax.Array, Any]:

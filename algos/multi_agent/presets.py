@@ -61,6 +61,8 @@ def preset_for(env_id: str) -> Preset:
     if row is None:
         default = RoleConfig(network=NetworkConfig()), RoleHyperparameters()
         row = _Row("*", _STEPS, _COMMON, dict.fromkeys(_roles(env_id), default))
+    config_type: Any
+    hp_type: Any
     config_type, hp_type = records_of(tuple(row.roles))
     config = config_type(**row.config, **{name: config for name, (config, _) in row.roles.items()})
     hp = hp_type(**{name: hp for name, (_, hp) in row.roles.items()})
@@ -70,5 +72,5 @@ def preset_for(env_id: str) -> Preset:
 def _roles(env_id: str) -> tuple[str, ...]:
     """The roles of a registered game; those of economies for anything else."""
     known = env_id in registry.environments() or ":" in env_id
-    env = registry.make(env_id)[0] if known else None
+    env: Any = registry.make(env_id)[0] if known else None
     return tuple(env.roles) if is_game(env) else ECONOMY_ROLES

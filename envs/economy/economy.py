@@ -40,7 +40,7 @@ from jaxrl.envs.economy.features import Table, column_names, gather_features
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.state import COMMODITIES, NOBODY, State
 from jaxrl.envs.economy.uniform import random_places
-from jaxrl.envs.economy.world import World, grow_back
+from jaxrl.envs.economy.world import World, grow_back, regrowth_draws
 from jaxrl.multi_agent import Game
 from jaxrl.spaces import Box, Dict, Space
 
@@ -256,8 +256,7 @@ class Economy(Game):
             component.name: component.draw(key_component)
             for component, key_component in zip(self.components, keys, strict=True)
         }
-        shape = (len(COMMODITIES), *self.world.shape)
-        return {**draws, "regrowth": jax.random.uniform(key_world, shape, self.dtype)}
+        return {**draws, "regrowth": regrowth_draws(self.world, key_world, self.dtype)}
 
     def transition(
         self, state: State, draws: Mapping[str, Any], action: Any, params: Params

@@ -14,8 +14,9 @@ Reward: {"agents": float32 [N], "planner": float32 []}: the change of each agent
     social welfare.
 Termination: after two steps.
 
-This is a game (`jaxrl.multi_agent`) with the roles "agents" and "planner"; `tax_planner.TaxPlanner` is the planner's
-problem against rational agents with one reward, as algorithms for a single agent want it.
+This is a game (`jaxrl.multi_agent`) with the roles "agents" and "planner";
+`tax_planner.TaxPlanner` is the planner's problem against rational agents with one reward, as
+algorithms for a single agent want it.
 
 Source: Zheng et al. (2021), arXiv 2108.02755; the package `ai-economist` 1.7.1, scenario
 `one-step-economy` with `SimpleLabor` and then `PeriodicBracketTax` with a period of 2.
@@ -340,11 +341,11 @@ class OneStepEconomy(Game):
 
     def role_observation_space(self, role: str, params: Params | None = None) -> Dict:
         """See the module."""
-        if role == "agents":
-            features, mask = agent_features(self.agents, self.brackets), (HOURS + 1,)
-        else:
-            features = planner_features(self.agents, self.brackets)
+        mask: tuple[int, ...] = (HOURS + 1,)
+        features = agent_features(self.agents, self.brackets)
+        if role == "planner":
             mask = (self.brackets, len(self.rate_choices) + 1)
+            features = planner_features(self.agents, self.brackets)
         return Dict(
             {
                 "observation": Box(-_FINITE, _FINITE, (len(features),), jnp.float32),

@@ -10,8 +10,8 @@ from jaxrl.adapters import to_jaxmarl
 from jaxrl.adapters.jaxmarl import JaxMARLEnv
 from jaxrl.registry import Entry
 from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, contains
+from tests.toy_commons import Commons, CommonsParams, OtherMasks
 from tests.toy_envs import CostlyReset
-from tests.toy_games import Commons, CommonsParams, OtherMasks
 
 NAMES = ["workers_0", "workers_1", "workers_2", "boss"]
 GAME = Commons()

@@ -15,8 +15,8 @@ from jaxrl.adapters import to_pettingzoo
 from jaxrl.adapters.pettingzoo_env import PettingZooEnv
 from jaxrl.registry import Entry
 from jaxrl.rendering import frames
+from tests.toy_commons import Commons, CommonsParams, OtherMasks
 from tests.toy_envs import CostlyReset
-from tests.toy_games import Commons, CommonsParams, OtherMasks
 
 with warnings.catch_warnings():  # it imports games of its own in a way that it warns of
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxrl.rendering import collect
+from tests.toy_commons import Commons, CommonsParams
 from tests.toy_envs import CostlyReset, CounterParams
-from tests.toy_games import Commons, CommonsParams
 
 ENV = CostlyReset(cost=2)
 KEY = jax.random.key(3)
