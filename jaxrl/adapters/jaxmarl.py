@@ -13,8 +13,8 @@ Masks of legal actions are not observed but asked for, by `get_avail_actions(sta
 of an observation is the array itself where it is a single one, else a dictionary; with `flat` it is
 a vector.
 
-Source of the interface: Rutherford et al. (2023), arXiv 2311.10090, `MultiAgentEnv`. The package
-`jaxmarl` is not needed.
+Source of the interface: Rutherford et al. (2023), arXiv 2311.10090; `MultiAgentEnv` of the package
+`jaxmarl` 0.2.0, which is not needed.
 """
 
 import math
@@ -42,7 +42,7 @@ class State:
     Attributes:
         env_state: the game's.
         obs: the game's observation of it, by role: masks and `get_obs` are read from it.
-        done: bool [num_agents], whether the episode ended; all entries are the same.
+        done: bool [], whether the episode ended.
         step: int32 [], steps of the episode.
     """
 
@@ -169,7 +169,7 @@ class JaxMARLEnv:
         )
         truncated = self._env.is_truncated(env_state, self._params) & ~terminated
         done = terminated | truncated
-        after = State(env_state, obs, self._each(done), state.step + jnp.int32(1))
+        after = State(env_state, obs, done, state.step + jnp.int32(1))
         dones = dict.fromkeys(self.agents, done) | {ALL: done}
         measure = getattr(self._env, "episode_metrics", None)
         measured = {} if measure is None else measure(info)
@@ -206,7 +206,7 @@ class JaxMARLEnv:
         return self.action_spaces[agent]
 
     def _begun(self, obs: Any, env_state: Any) -> State:
-        return State(env_state, obs, self._each(jnp.bool_(False)), jnp.int32(0))
+        return State(env_state, obs, jnp.bool_(False), jnp.int32(0))
 
     def _each(self, value: jax.Array) -> jax.Array:
         return jnp.broadcast_to(value, (self.num_agents,))

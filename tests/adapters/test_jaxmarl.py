@@ -62,7 +62,7 @@ def test_a_step_is_that_of_the_game(env):
         ["terminated", "truncated", "units"], (4,)
     )
     np.testing.assert_array_equal(infos["units"], [5] * 4)
-    assert int(state.step) == 1 and state.done.shape == (4,) and not state.done.any()
+    assert int(state.step) == 1 and state.done.shape == () and not state.done
 
 
 def test_masks_are_asked_for(env):
@@ -95,7 +95,7 @@ def test_ending_and_beginning_anew(env):
     for why, last in ends.items():
         *_, state = env.step(jax.random.key(1), first, actions(0, 0, 0))[:2]
         final, after, _, dones, infos = env.step_env(jax.random.key(2), state, last)
-        assert bool(dones["__all__"]) and bool(dones["boss"]) and after.done.all()
+        assert bool(dones["__all__"]) and bool(dones["boss"]) and bool(after.done)
         assert int(after.step) == 2 and int(after.env_state.episodes) == 0
         obs, state, rewards, dones, infos = env.step(jax.random.key(2), state, last)
         assert bool(dones["__all__"]) and bool(dones["workers_2"])
@@ -105,7 +105,7 @@ def test_ending_and_beginning_anew(env):
         assert float(rewards["workers_1"]) == float(last["workers_1"]) - 1
         np.testing.assert_array_equal(obs["workers_1"], [6, 0])
         assert not np.array_equal(final["workers_1"], [6, 0])
-        assert int(state.step) == 0 and not state.done.any()
+        assert int(state.step) == 0 and not state.done
         assert int(state.env_state.time) == 0 and int(state.env_state.episodes) == 1
 
 
