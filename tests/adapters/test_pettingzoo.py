@@ -17,6 +17,7 @@ from jaxrl.registry import Entry
 from jaxrl.rendering import frames
 from tests.toy_commons import Commons, CommonsParams, OtherMasks
 from tests.toy_envs import CostlyReset
+from tests.unoptimised import jit
 
 with warnings.catch_warnings():  # it imports games of its own in a way that it warns of
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -62,6 +63,7 @@ def test_economies_pass_pettingzoos_own_tests(env_id, options):
     names = [f"agents_{i}" for i in range(options["agents"])]
     env = to_pettingzoo(env_id, max_steps_in_episode=6, render_mode="rgb_array", **options)
     assert env.possible_agents == [*names, "planner"]
+    env._reset, env._step = jit(env._env.reset_env), jit(env._transition)  # these compile fast
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         parallel_api_test(env, num_cycles=10)

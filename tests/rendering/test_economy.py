@@ -12,7 +12,7 @@ import jaxrl
 from jaxrl.envs.economy.components.bracket_tax import PeriodicBracketTax, TaxState
 from jaxrl.envs.economy.market import Trades
 from jaxrl.envs.economy.state import State
-from jaxrl.rendering import collect, draw
+from jaxrl.rendering import draw
 from jaxrl.rendering.economy import economy_report, history, land, lorenz, map_picture, panels
 from jaxrl.rendering.economy import picture as gather_trade_build
 from jaxrl.rendering.economy.history import bracket_cutoffs, ginis, houses
@@ -20,6 +20,7 @@ from jaxrl.rendering.economy.one_step import one_step
 from jaxrl.rendering.economy.picture import HEIGHT, LAND, MARGIN, WIDTH
 from jaxrl.rendering.episode import Episode, moment_only
 from jaxrl.rendering.frames import Frames, Moment, find_renderer
+from tests.unoptimised import jit
 
 TILE = 20
 CUTOFFS = (0.0, 10.0, 40.0)
@@ -354,22 +355,31 @@ def market():
         max_steps_in_episode=40,
     )
 
-    def act(policy, obs, carry, key):
-        keys = dict(zip(obs, jax.random.split(key, len(obs)), strict=True))
-        actions = {
-            role: jax.random.categorical(
-                keys[role], jnp.where(own["action_mask"], jnp.float32(0), -jnp.inf)
-            ).astype(jnp.int32)
-            for role, own in obs.items()
-        }
-        return actions, carry
+    def step(state, obs, key):
+        key_env, *keys = jax.random.split(key, 3)
+        actions = {}
+        for role, key_act in zip(obs, keys, strict=True):
+            odds = jnp.where(obs[role]["action_mask"], jnp.float32(0), -jnp.inf)
+            actions[role] = jax.random.categorical(key_act, odds).astype(jnp.int32)
+        return env.step_env(key_env, state, actions, params)
 
-    return env, params, collect(env, params, act, None, jax.random.key(0))
+    # Step by step in a program that compiles fast; `collect` of a game has its test elsewhere.
+    step = jit(step)
+    obs, state = jit(env.reset_env)(jax.random.key(0), params)
+    states, infos = [state], []
+    for key in jax.random.split(jax.random.key(1), 40):
+        obs, state, _, terminated, info = step(state, obs, key)
+        states.append(state)
+        infos.append(info)
+    assert terminated
+    states, infos = (jax.tree.map(lambda *x: np.stack(x), *rows) for rows in (states, infos))
+    returns = np.zeros(41, np.float32)
+    episode = Episode(states, None, None, returns[1:], returns, 0, True, False, infos)
+    return env, params, episode
 
 
 def test_frames_of_a_real_episode(market):
     env, params, episode = market
-    assert episode.length == 40 and episode.terminated
     told = history(env, episode)
     counted = episode.states.own["ContinuousDoubleAuction"].trades.sum(axis=1)
     assert counted[-1] > 2

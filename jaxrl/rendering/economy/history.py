@@ -19,7 +19,7 @@ class Deals(NamedTuple):
     """Trades, K of them, in the order in which they were made; all int [K].
 
     Attributes:
-        step: in which a trade was made, from 1: the state of that index is the first after it.
+        step: number of the step in which a trade was made, as its frame shows it: from 1.
         commodity: index into `jaxrl.envs.economy.state.COMMODITIES`.
         buyer: an agent.
         seller: an agent.
@@ -48,9 +48,9 @@ class History(NamedTuple):
         equality: float64 [T + 1], 1 - Gini of the coin.
         productivity: float64 [T + 1], all coin.
         deals: trades; none where the episode has no record of them.
-        cutoffs: float64 [B], where tax brackets begin; [0] without taxes by brackets.
-        rates: float64 [T + 1, P, B], schedules in force; [T + 1, 0, 0] without.
-        income: float64 [T + 1, N], of the running tax period; zeros without.
+        cutoffs: float64 [B], where tax brackets begin; B = P = 0 without such taxes.
+        rates: float64 [T + 1, P, B], the schedules last observed.
+        income: float64 [T + 1, N], of the running tax period; zeros without taxes.
     """
 
     first_step: int
