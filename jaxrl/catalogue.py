@@ -19,7 +19,7 @@ _FAMILIES = {
     "Brax": ("brax/*",),
     "Crafter-OO": ("CrafterOO-*",),
     "ARCLE": ("ARCLE-*",),
-    "Economies": ("OneStepEconomy-*",),
+    "Economies": ("GatherTradeBuild-*", "OneStepEconomy-*"),
     "Probes with known optima": ("Probe-*",),
     "Others (gymnax)": ("*",),
 }

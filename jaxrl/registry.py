@@ -108,6 +108,8 @@ _ARCLE = {
 }
 
 _ECONOMY = {
+    "GatherTradeBuild-Open-v1": "gather_trade_build:OpenGatherTradeBuild",
+    "GatherTradeBuild-v1": "gather_trade_build:GatherTradeBuild",
     "OneStepEconomy-Planner-v1": "tax_planner:TaxPlanner",
     "OneStepEconomy-v1": "one_step:OneStepEconomy",
 }
@@ -193,6 +195,8 @@ def make(env_id: str, /, **overrides: Any) -> "tuple[Environment, Any]":
 def replaced(record: Any, name: str, value: Any) -> Any:
     """`record`, a dataclass of arrays, with the field of a dotted name replaced.
 
+    Fields may be dictionaries by name, whose entries are then named alike.
+
     The new value gets the dtype of the old one; it may have another shape, for `vmap`, and be a
     tracer.
 
@@ -205,15 +209,16 @@ def replaced(record: Any, name: str, value: Any) -> Any:
 
 def _replaced(record: Any, name: str, path: list[str], value: Any) -> Any:
     """`record` with the field of a path of names replaced."""
-    fields = {field.name for field in dataclasses.fields(record)}
+    known = isinstance(record, dict)
+    fields = set(record) if known else {field.name for field in dataclasses.fields(record)}
     if path[0] not in fields:
         near = nearest(path[0], fields) or tuple(sorted(fields))
         raise ValueError(f"no parameter {name!r}; nearest to {path[0]!r}: {', '.join(near)}")
-    old = getattr(record, path[0])
-    if len(path) > 1 and not dataclasses.is_dataclass(old):
+    old = record[path[0]] if known else getattr(record, path[0])
+    if len(path) > 1 and not (dataclasses.is_dataclass(old) or isinstance(old, dict)):
         raise ValueError(f"no parameter {name!r}: {path[0]!r} is a value")
     new = _replaced(old, name, path[1:], value) if len(path) > 1 else _cast(name, value, old)
-    return record.replace(**{path[0]: new})
+    return {**record, path[0]: new} if known else record.replace(**{path[0]: new})
 
 
 def check_environment(env_id: str) -> None:

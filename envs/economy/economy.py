@@ -40,7 +40,7 @@ from jaxrl.envs.economy.features import Table, column_names, gather_features
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.state import COMMODITIES, NOBODY, State
 from jaxrl.envs.economy.uniform import random_places
-from jaxrl.envs.economy.world import World, grow_back
+from jaxrl.envs.economy.world import World, grow_back, regrowth_draws
 from jaxrl.multi_agent import Game
 from jaxrl.spaces import Box, Dict, Space
 
@@ -67,7 +67,7 @@ class Params(EnvParams):
         starting_coin: coin of each agent at the beginning of an episode.
         regrowth: float [C], weight of the probability that a source regains a unit in a step.
         max_units: int32 [C], units that a tile can hold, at most 100.
-        components: parameters of the components by their names.
+        rules: parameters of the components by their names.
         max_steps_in_episode: steps of an episode.
     """
 
@@ -78,7 +78,7 @@ class Params(EnvParams):
     starting_coin: float = 0.0
     regrowth: Any = ()
     max_units: Any = ()
-    components: Any = struct.field(default_factory=dict)
+    rules: Any = struct.field(default_factory=dict)
     max_steps_in_episode: int = 1000
 
 
@@ -168,7 +168,7 @@ class Economy(Game):
         return Params(
             regrowth=jnp.full(len(COMMODITIES), 0.01, self.dtype),
             max_units=jnp.ones(len(COMMODITIES), jnp.int32),
-            components={component.name: component.params() for component in self.components},
+            rules={component.name: component.params() for component in self.components},
         )
 
     def check_params(self, params: Params) -> None:
@@ -189,7 +189,7 @@ class Economy(Game):
             if jnp.shape(getattr(params, name))[-1:] != (len(COMMODITIES),):
                 raise ValueError(f"{name} needs one number for each of {COMMODITIES}")
         for component in self.components:
-            component.check_params(params.components[component.name])
+            component.check_params(params.rules[component.name])
 
     # Episodes
 
@@ -225,7 +225,7 @@ class Economy(Game):
             own={},
         )
         for component, key_component in zip(self.components, keys, strict=True):
-            own = params.components[component.name]
+            own = params.rules[component.name]
             old = None if before is None else before.own.get(component.name)
             state = component.reset(key_component, state, own, old)
         state = self.start(key_start, state, params)
@@ -256,8 +256,7 @@ class Economy(Game):
             component.name: component.draw(key_component)
             for component, key_component in zip(self.components, keys, strict=True)
         }
-        shape = (len(COMMODITIES), *self.world.shape)
-        return {**draws, "regrowth": jax.random.uniform(key_world, shape, self.dtype)}
+        return {**draws, "regrowth": regrowth_draws(self.world, key_world, self.dtype)}
 
     def transition(
         self, state: State, draws: Mapping[str, Any], action: Any, params: Params
@@ -280,7 +279,7 @@ class Economy(Game):
         for component in self.components:
             name = component.name
             state, event = component.step(
-                state, draws[name], agents[name], planners[name], params.components[name]
+                state, draws[name], agents[name], planners[name], params.rules[name]
             )
             if jax.tree.leaves(event):
                 events[name] = event
@@ -378,7 +377,7 @@ class Economy(Game):
         agents = {
             "flat": tables.agents.values.astype(jnp.float32),
             "action_mask": self.agent_choices.mask(
-                {c.name: c.agent_masks(state, params.components[c.name]) for c in self.components},
+                {c.name: c.agent_masks(state, params.rules[c.name]) for c in self.components},
                 self.agents,
             ),
             **self._agent_maps(state),
@@ -392,10 +391,7 @@ class Economy(Game):
                 (self.setting.planners, *tables.by_agent.values.shape),
             ),
             "action_mask": self.planner_choices.mask(
-                {
-                    c.name: c.planner_masks(state, params.components[c.name])
-                    for c in self.components
-                },
+                {c.name: c.planner_masks(state, params.rules[c.name]) for c in self.components},
                 self.setting.planners,
             ),
         }

@@ -43,7 +43,7 @@ def gather_features(economy: Any, state: Any, params: Any) -> Tables:
     planners = economy.setting.planners
     planner = {name: _repeated(value, planners) for name, value in planner.items()}
     for component in economy.components:
-        shown: Features = component.observe(state, params.components[component.name])
+        shown: Features = component.observe(state, params.rules[component.name])
         prefix = f"{component.name}-"
         agents |= {prefix + name: value for name, value in shown.agents.items()}
         by_agent |= {prefix + name: value for name, value in shown.by_agent.items()}

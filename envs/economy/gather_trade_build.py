@@ -43,13 +43,15 @@ _PARETO = 4.0
 class GatherTradeBuild(Economy):
     """The scenario of the paper, with its options."""
 
+    default_tax = "learned"
+
     def __init__(
         self,
         agents: int = 4,
         layout: Any = "quadrants",
         size: int = 25,
         start: str | None = None,
-        tax: str = "learned",
+        tax: str | None = None,
         fixed_rates: Sequence[float] = (),
         cutoffs: Sequence[float] = (),
         rate_step: float = 0.05,
@@ -74,7 +76,8 @@ class GatherTradeBuild(Economy):
             size: H and W of the first two.
             start: "corners", where agents begin in corners by skill and are paid by rank, or
                 "random"; by default corners, and random on uniform maps.
-            tax: one of `bracket_tax.SYSTEMS`; "learned" has planners, others have none.
+            tax: one of `bracket_tax.SYSTEMS`; "learned", the default, has planners, others have
+                none.
             fixed_rates: of the system "fixed".
             cutoffs: incomes at which brackets begin; the 7 of 2018 if empty.
             rate_step: between two rates that planners choose of.
@@ -103,7 +106,7 @@ class GatherTradeBuild(Economy):
         self.start_from = start or ("corners" if world.layout is not None else "random")
         if components is None:
             taxes = PeriodicBracketTax(
-                system=tax,
+                system=self.default_tax if tax is None else tax,
                 cutoffs=tuple(cutoffs),
                 fixed_rates=tuple(fixed_rates),
                 rate_step=rate_step,
@@ -140,10 +143,10 @@ class GatherTradeBuild(Economy):
     def default_params(self) -> Params:
         """The package's numbers, and the highest skill of the constructor."""
         params = super().default_params
-        if "Build" not in params.components:
+        if "Build" not in params.rules:
             return params
-        build = params.components["Build"].replace(max_multiplier=float(self.max_multiplier))
-        return params.replace(components={**params.components, "Build": build})
+        build = params.rules["Build"].replace(max_multiplier=float(self.max_multiplier))
+        return params.replace(rules={**params.rules, "Build": build})
 
     def _corners(self) -> tuple[np.ndarray, np.ndarray]:
         """Places int32 [N, 2] and payments float64 [N] by rank of skill."""
@@ -175,11 +178,9 @@ class GatherTradeBuild(Economy):
 
 
 class OpenGatherTradeBuild(GatherTradeBuild):
-    """Gather-Trade-Build without taxes and planner: the free market."""
+    """Gather-Trade-Build without taxes and planner: the free market, the default of `tax`."""
 
-    def __init__(self, tax: str = "none", **options: Any):
-        """As of `GatherTradeBuild`, with another default."""
-        super().__init__(tax=tax, **options)
+    default_tax = "none"
 
     @property
     def name(self) -> str:

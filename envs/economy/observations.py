@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.envs.economy.state import COMMODITIES, NOBODY, State
-from jaxrl.envs.economy.tiles import here
+from jaxrl.envs.economy.tiles import put
 
 _SELF = 1
 _FIRST_AGENT = 2  # index of agent 0
@@ -41,8 +41,7 @@ def owners(state: State) -> jax.Array:
     house = jnp.where(state.house == NOBODY, 0, state.house + jnp.int8(_FIRST_AGENT))
     agents = state.location.shape[0]
     index = jnp.arange(agents, dtype=jnp.int8) + jnp.int8(_FIRST_AGENT)
-    standing = here(state.location, state.water.shape)
-    who = jnp.max(jnp.where(standing, index[:, None, None], jnp.int8(0)), axis=0)
+    who = put(jnp.zeros_like(state.house), state.location, index)
     return jnp.stack([house, who])
 
 

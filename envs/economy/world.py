@@ -1,13 +1,14 @@
 """The map that an economy is on: where things grow, and how they grow back."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.economy.layouts import Layout, check
+from jaxrl.envs.economy.state import COMMODITIES
 from jaxrl.envs.economy.uniform import UniformMaps
 
 
@@ -51,6 +52,21 @@ def random_world(maps: UniformMaps) -> World:
     return World(maps.shape, False, generate)
 
 
+def regrowth_draws(world: World, key: jax.Array, dtype: Any) -> jax.Array:
+    """Draws of a step for `grow_back`, uniform in 0..1 on sources, float [C, H, W].
+
+    Where sources are always the same only they are drawn for, which is a small part of the map;
+    all other tiles have 1, with which nothing grows.
+    """
+    if world.layout is None:
+        return jax.random.uniform(key, (len(COMMODITIES), *world.shape), dtype)
+    sources = world.layout.sources
+    count = int(sources.sum())
+    draws = jax.random.uniform(key, (count,), dtype)
+    where = np.flatnonzero(sources.reshape(-1))
+    return jnp.ones(sources.size, dtype).at[where].set(draws).reshape(sources.shape)
+
+
 def grow_back(
     resources: jax.Array,
     sources: jax.Array,
@@ -76,7 +92,9 @@ def grow_back(
         int8 [C, H, W].
     """
     units = jnp.maximum(resources, sources.astype(jnp.int8)).astype(draws.dtype)
-    mean = jnp.stack([_mean_around(units[i], r) for i, r in enumerate(reach)])
+    mean = jax.vmap(_mean_around, in_axes=(0, None))(units, reach[0])
+    if len(set(reach)) > 1:
+        mean = jnp.stack([_mean_around(units[i], r) for i, r in enumerate(reach)])
     grows = sources & (draws < weight[:, None, None] * mean)
     grown = resources + grows.astype(jnp.int8)
     return jnp.minimum(grown, most.astype(jnp.int8)[:, None, None])

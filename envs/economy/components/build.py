@@ -19,7 +19,7 @@ from jaxrl.envs.economy.components.component import Component, Features, Setting
 from jaxrl.envs.economy.components.drawn_skills import SKILLS, check_distribution, lognormal, lomax
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.state import NOBODY, State
-from jaxrl.envs.economy.tiles import at, here
+from jaxrl.envs.economy.tiles import at, put
 
 
 class BuildParams(struct.PyTreeNode):
@@ -104,13 +104,12 @@ class Build(Component):
         builds = (agents[""] > 0) & self._can_build(state)
         spent = builds.astype(jnp.int32)[None, :]
         dtype = state.coin.dtype
-        sites = here(state.location, state.water.shape) & builds[:, None, None]
-        owner = jnp.arange(self.where.agents, dtype=jnp.int8)[:, None, None]
-        built = jnp.max(jnp.where(sites, owner, jnp.int8(NOBODY)), axis=0)
+        owner = jnp.arange(self.where.agents, dtype=jnp.int8)
+        house = jnp.where(builds, owner, at(state.house, state.location))
         income = jnp.where(builds, state.own[self.name].payment, 0)
         after = state.replace(
             units=state.units - spent,
-            house=jnp.maximum(state.house, built),
+            house=put(state.house, state.location, house),
             coin=state.coin + income,
             labor=state.labor + builds.astype(dtype) * params.labor,
         )

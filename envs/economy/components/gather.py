@@ -20,7 +20,7 @@ from jaxrl.envs.economy.components.drawn_skills import check_distribution, logno
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.ordering import random_order
 from jaxrl.envs.economy.state import COMMODITIES, State, tile_of
-from jaxrl.envs.economy.tiles import accessible, at, here
+from jaxrl.envs.economy.tiles import accessible, at, put
 
 DIRECTIONS = ((0, -1), (0, 1), (-1, 0), (1, 0))  # left, right, up, down; rows grow downwards
 _UNROLLED = 8  # turns computed in one iteration of the loop
@@ -107,12 +107,11 @@ class Gather(Component):
         """Moves in turn, and what lies on the tiles that agents are on then."""
         location = self._move(state, draws["order"], agents[""])
         moved = jnp.any(location != state.location, axis=-1)
-        found = at(state.resources, location) > 0
+        lying = at(state.resources, location)
+        found = lying > 0
         bonus = draws["bonus"] < state.own[self.name].bonus_probability[None, :]
         taken = found.astype(jnp.int32)
         gathered = taken + (found & bonus).astype(jnp.int32)
-        tiles = here(location, state.water.shape)
-        gone = jnp.any(found[:, :, None, None] & tiles[None], axis=1)
         dtype = state.coin.dtype
         work = (
             moved.astype(dtype) * params.move_labor
@@ -121,7 +120,7 @@ class Gather(Component):
         after = state.replace(
             location=location,
             units=state.units + gathered,
-            resources=state.resources - gone.astype(jnp.int8),
+            resources=put(state.resources, location, lying - found.astype(jnp.int8)),
             labor=state.labor + work,
         )
         return after, {"moved": moved, "gathered": gathered}

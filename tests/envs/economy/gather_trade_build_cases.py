@@ -105,7 +105,7 @@ CASES = {
     ),
     "annealed": _random(
         (9, 11),
-        [_BUILD, _MARKET, _GATHER, _tax(period=5, tax_annealing_schedule=[0, 0.35], rate_min=0.05)],
+        [_BUILD, _MARKET, _GATHER, _tax(period=5, tax_annealing_schedule=[0, 0.37], rate_min=0.05)],
         starting_wood_coverage=0.12,
         starting_stone_coverage=0.1,
         wood_regen_halfwidth=1,
@@ -134,13 +134,13 @@ CASES = {
         resource_regen_prob=0.2,
         samples=True,
     ),
-    "saez, uniform weights": _fixed(
+    "saez, fixed elasticity": _fixed(
         _FIELD,
         [
             _BUILD,
             _MARKET,
             _GATHER,
-            _tax("saez", 6, pareto_weight_type="uniform", saez_fixed_elas=0.3),
+            _tax("saez", 6, saez_fixed_elas=0.3),
         ],
         planner_gets_spatial_info=False,
         starting_agent_coin=10,
@@ -207,4 +207,4 @@ CASES = {
         resource_regen_prob=0.2,
     ),
 }
-SAMPLE = tuple(name for name in CASES if name not in ("paper", "saez, uniform weights"))
+SAMPLE = tuple(name for name in CASES if name not in ("paper", "saez, fixed elasticity"))

@@ -76,6 +76,9 @@ class Tape:
         self.regrowth = rng.random(shape, single).astype(float)
         self.rates = rng.random(brackets, single).astype(float)
         self.grown = np.zeros(shape, bool)
+        # Where the package asked for a draw.
+        self.bonus_asked = np.zeros(self.bonus.shape, bool)
+        self.rates_asked = False
 
     def agents_in_order(self):
         """Instead of `World.get_random_order_agents`."""
@@ -87,7 +90,9 @@ class Tape:
         caller = sys._getframe(1).f_locals
         commodity = COMMODITIES.index(caller["resource"])
         if not shape:
-            return self.bonus[commodity, caller["agent"].idx]
+            place = (commodity, caller["agent"].idx)
+            self.bonus_asked[place] = True
+            return self.bonus[place]
         from scipy.signal import convolve2d
 
         chance = convolve2d(caller["health"], caller["kernel"], "same")
@@ -97,6 +102,7 @@ class Tape:
     def uniform(self, low, high, size):
         """Instead of `numpy.random.uniform`: Saez's random rates."""
         assert size == self.rates.shape
+        self.rates_asked = True
         return low + (high - low) * self.rates
 
     def step(self, actions):
@@ -111,8 +117,10 @@ class Tape:
         ):
             return self.env.step(actions)
 
-    def recorded(self):
-        """The draws as arrays."""
+    def recorded(self, brief):
+        """The draws as arrays; if `brief`, zeros where the package did not ask for one."""
+        if brief:
+            self.bonus, self.rates = self.bonus * self.bonus_asked, self.rates * self.rates_asked
         return {
             "draws/build": self.orders["Build"],
             "draws/gather": self.orders["Gather"],
@@ -305,10 +313,10 @@ def feature_names(env):
     return names
 
 
-def play(env, rng):
+def play(env, rng, brief=False):
     """Plays an episode: a moment before each step and one after the last, as [T + 1, ...].
 
-    What belongs to a step (actions, draws) has [T, ...].
+    What belongs to a step (actions, draws) has [T, ...]; `brief` as of `Tape.recorded`.
     """
     # Draws of a reset are the package's own; they are recorded by what they lead to.
     np.random.seed(int(rng.integers(2**31)))
@@ -321,7 +329,7 @@ def play(env, rng):
         moments.append(snapshot(env, obs, rewards))
         chosen = np.array([actions[str(agent.idx)] for agent in env.world.agents])
         done = {"action/agents": chosen, "action/planner": np.array(actions["p"])}
-        steps.append({**done, **tape.recorded()})
+        steps.append({**done, **tape.recorded(brief)})
     stacked = {key: np.stack([moment[key] for moment in moments]) for key in moments[0]}
     return stacked | {key: np.stack([step[key] for step in steps]) for key in steps[0]}
 
@@ -365,7 +373,7 @@ def main(folder, target):
     for number, name in enumerate(SAMPLE):
         rng = np.random.default_rng(number)
         env = make(foundation, CASES[name], LENGTH)
-        episodes = [play(env, rng) for _ in range(EPISODES)]
+        episodes = [play(env, rng, brief=True) for _ in range(EPISODES)]
         for key in episodes[0]:
             if key == "draws/regrowth":  # `draws/grown` is what matters of it
                 continue
