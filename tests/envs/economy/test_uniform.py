@@ -11,9 +11,10 @@ import pytest
 from jaxrl.envs.economy.uniform import UniformMaps, random_places
 from tests.envs.economy.record_gather_trade_build import MAP_OPTIONS, MAPS
 from tests.envs.economy.replay_gather_trade_build import maps_of
+from tests.unoptimised import jit
 
 KEY = jax.random.key(3)
-DRAWN = 600
+DRAWN = 500
 # Of a mean's standard errors: some of dozens of means are off by three.
 ERRORS = 4
 
@@ -25,7 +26,7 @@ with np.load(Path(__file__).with_name("recorded_gather_trade_build.npz")) as arc
 def ours(name):
     shape, options = MAP_OPTIONS[name]
     maps = maps_of({"world_size": shape, **options})
-    return np.asarray(jax.jit(jax.vmap(maps))(jax.random.split(KEY, DRAWN)))
+    return np.asarray(jit(jax.vmap(maps))(jax.random.split(KEY, DRAWN)))
 
 
 def theirs(name):
