@@ -11,7 +11,6 @@ import pytest
 from jaxrl.envs.economy.uniform import UniformMaps, random_places
 from tests.envs.economy.record_gather_trade_build import MAP_OPTIONS, MAPS
 from tests.envs.economy.replay_gather_trade_build import maps_of
-from tests.unoptimised import jit
 
 KEY = jax.random.key(3)
 DRAWN = 500
@@ -26,7 +25,7 @@ with np.load(Path(__file__).with_name("recorded_gather_trade_build.npz")) as arc
 def ours(name):
     shape, options = MAP_OPTIONS[name]
     maps = maps_of({"world_size": shape, **options})
-    return np.asarray(jit(jax.vmap(maps))(jax.random.split(KEY, DRAWN)))
+    return np.asarray(jax.jit(jax.vmap(maps))(jax.random.split(KEY, DRAWN)))
 
 
 def theirs(name):
