@@ -260,7 +260,7 @@ class PeriodicBracketTax(Component):
         }
         rates = self._limited(own.rates, own.limit)
         marginal = jax.vmap(tax.marginal_rate, in_axes=(0, None, 0))(
-            state.total_coin - own.last_coin, self._edges(dtype), rates[self._groups()]
+            _income(state, own), self._edges(dtype), rates[self._groups()]
         )
         everyone = {
             name: jnp.broadcast_to(value, (agents, *value.shape)) for name, value in shared.items()
@@ -346,7 +346,7 @@ class PeriodicBracketTax(Component):
 
     def _collect(self, state: State, own: TaxState, rates: jax.Array) -> tuple[TaxState, TaxDay]:
         """A tax day, of which `last_coin` is still to be set."""
-        income = state.total_coin - own.last_coin
+        income = _income(state, own)
         groups, edges = self._groups(), self._edges(state.coin.dtype)
         theirs = rates[groups]
         due = jax.vmap(tax.taxes_due, in_axes=(0, None, 0))(income, edges, theirs)
@@ -369,3 +369,16 @@ class PeriodicBracketTax(Component):
             one = jax.tree.map(lambda x, planner=planner: x[planner], learned)
             parts.append(saez.observe(one, income[mine], marginal[mine]))
         return jax.tree.map(lambda *x: jnp.stack(x), *parts)
+
+
+def _income(state: State, own: TaxState) -> jax.Array:
+    """Coin gained since the last tax day, float [N].
+
+    A loss has no bracket, and no income at all has the lowest. In float32 coin that went to escrow
+    and came back may have lost its last digit, so what is less than rounding is no income.
+    """
+    income = state.total_coin - own.last_coin
+    if income.dtype == jnp.float64:
+        return income
+    rounding = 8 * jnp.finfo(income.dtype).eps * own.last_coin
+    return jnp.where(jnp.abs(income) <= rounding, 0, income)
