@@ -251,6 +251,8 @@ class Replay:
             action = {"agents": step["action/agents"], "planner": step["action/planner"]}
             reached, reward, _ = self.env.transition(state, draws, action, self.params)
             state, rounded = self._rounded_alike(reached, step)
+            # What is compared is coin before it was changed.
+            reached = reached.replace(positive_steps=state.positive_steps)
             return state, ({**self._moment(state, reward), "state": reached}, rounded)
 
         return jax.lax.scan(step, state, steps)
