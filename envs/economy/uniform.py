@@ -21,6 +21,7 @@ import numpy as np
 
 from jaxrl.envs.economy.state import COMMODITIES
 
+_ORDER = np.array([COMMODITIES.index(name) for name in ("Wood", "Stone")])  # of growth
 _ATTEMPTS = 100
 _OFF = 1.4  # a share that is off by more than this factor is rejected
 _THIN = 0.1  # of the probabilities, at which tiles are tried first
@@ -31,17 +32,24 @@ _NOISE, _DECAY = 0.2, 0.25  # of growth, in sources
 _ROUNDS = 10_000  # of growth in an attempt; the package has no bound
 
 
-class _Growing(NamedTuple):
-    key: jax.Array
-    sources: jax.Array
-    rounds: jax.Array
+class _Growth(NamedTuple):
+    """What is static of each commodity's growth, in the order in which they grow, [C, ...]."""
+
+    chance: jax.Array  # float [C, H, W], of a tile to be among the first
+    first: jax.Array  # int32 [C], how many tiles are to be drawn one by one
+    enough: jax.Array  # int32 [C], at how many tiles growth ends
+    acceptable: jax.Array  # bool [C, tiles + 1], which counts are near their aim
 
 
-class _Attempt(NamedTuple):
+class _Drawing(NamedTuple):
+    """A map that is being drawn."""
+
     key: jax.Array
-    sources: jax.Array
-    attempts: jax.Array
-    accepted: jax.Array
+    sources: jax.Array  # bool [C, H, W], in the order in which they grow
+    growing: jax.Array  # int32 [], which commodity
+    rounds: jax.Array  # int32 [], of its growth; the first draws single tiles
+    attempts: jax.Array  # int32 [], maps that were completed
+    accepted: jax.Array  # bool [], whether the last one was good
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,33 +117,44 @@ class UniformMaps:
 
     def __call__(self, key: jax.Array) -> jax.Array:
         """Draws a map: its sources, bool [C, H, W]."""
-        quotients = self._shares_of_counts / np.array(self.coverages)[:, None]
-        acceptable = jnp.asarray((quotients >= 1 / _OFF) & (quotients <= _OFF))  # [C, tiles + 1]
+        growth = self._growth()
 
-        def rejected(attempt: _Attempt) -> jax.Array:
-            return ~attempt.accepted & (attempt.attempts < _ATTEMPTS)
+        def unfinished(drawing: _Drawing) -> jax.Array:
+            return ~drawing.accepted & (drawing.attempts < _ATTEMPTS)
 
-        def redraw(attempt: _Attempt) -> _Attempt:
-            key, key_stone, key_wood = jax.random.split(attempt.key, 3)
-            nothing = jnp.zeros(self.shape, jnp.bool_)
-            wood = self._grown(key_wood, COMMODITIES.index("Wood"), ~nothing)
-            stone = self._grown(key_stone, COMMODITIES.index("Stone"), ~wood)
-            sources = jnp.stack([stone, wood])
-            counts = jnp.sum(sources, axis=(1, 2), dtype=jnp.int32)
-            accepted = jnp.all(jnp.take_along_axis(acceptable, counts[:, None], axis=1))
-            return _Attempt(key, sources, attempt.attempts + 1, accepted)
-
-        start = _Attempt(
+        # One loop over the rounds of all commodities and attempts: in a batch, maps that take many
+        # rounds in one of them do not wait for each other in each.
+        start = _Drawing(
             key=key,
-            sources=jnp.zeros((len(COMMODITIES), *self.shape), jnp.bool_),
+            sources=jnp.zeros(growth.chance.shape, jnp.bool_),
+            growing=jnp.int32(0),
+            rounds=jnp.int32(0),
             attempts=jnp.int32(0),
             accepted=jnp.bool_(False),
         )
-        sources = jax.lax.while_loop(rejected, redraw, start).sources
+        drawn = jax.lax.while_loop(unfinished, lambda drawing: _round(drawing, growth), start)
+        sources = drawn.sources[np.argsort(_ORDER)]
         if self.checkered:
             row, column = np.indices(self.shape)
             sources = sources & jnp.asarray((row + column) % 2 == 1)[None]
         return sources
+
+    def _growth(self) -> _Growth:
+        # What are too few is compared in float64, where the package rounds as well.
+        tiles = self.shape[0] * self.shape[1]
+        shares = np.arange(tiles + 1) / tiles
+        clumpiness = np.array([self.stone_clumpiness, self.wood_clumpiness])[_ORDER]
+        alone = 1 - np.clip(clumpiness, 0, 0.99)  # share of tiles that are drawn one by one
+        coverages = np.array(self.coverages)[_ORDER]
+        quotients = shares / coverages[:, None]
+        return _Growth(
+            chance=jnp.asarray(
+                self.probabilities[_ORDER] * _THIN * alone[:, None, None], jnp.float32
+            ),
+            first=jnp.asarray((shares < (coverages * alone)[:, None]).sum(axis=1), jnp.int32),
+            enough=jnp.asarray((shares < coverages[:, None]).sum(axis=1), jnp.int32),
+            acceptable=jnp.asarray((quotients >= 1 / _OFF) & (quotients <= _OFF)),
+        )
 
     def _shares(self) -> tuple[float, float]:
         tiles = self.shape[0] * self.shape[1]
@@ -144,46 +163,6 @@ class UniformMaps:
             for share in (self.stone_coverage, self.wood_coverage)
         )
         return stone, wood
-
-    @property
-    def _shares_of_counts(self) -> np.ndarray:
-        tiles = self.shape[0] * self.shape[1]
-        return np.arange(tiles + 1) / tiles
-
-    def _grown(self, key: jax.Array, commodity: int, empty: jax.Array) -> jax.Array:
-        """Sources of one commodity on tiles that are empty, bool [H, W]."""
-        clumpiness = (self.stone_clumpiness, self.wood_clumpiness)[commodity]
-        alone = 1 - min(clumpiness, 0.99)  # share of tiles that are drawn one by one
-        # How many counts are too few: compared in float64, where the package rounds as well.
-        target = self.coverages[commodity]
-        first = jnp.int32(np.count_nonzero(self._shares_of_counts < target * alone))
-        enough = jnp.int32(np.count_nonzero(self._shares_of_counts < target))
-        chance = jnp.asarray(self.probabilities[commodity] * _THIN * alone, jnp.float32)
-        key_first, key_grow = jax.random.split(key)
-        draws = jax.random.uniform(key_first, self.shape, jnp.float32)
-
-        def too_few(carry: tuple[jax.Array, jax.Array]) -> jax.Array:
-            draws, fades = carry
-            return (_count((draws < chance) & empty) < first) & (fades < _FADES)
-
-        def fade(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            return carry[0] * jnp.float32(_FADE), carry[1] + 1
-
-        draws, _ = jax.lax.while_loop(too_few, fade, (draws, jnp.int32(0)))
-
-        def small(growing: _Growing) -> jax.Array:
-            return (_count(growing.sources) < enough) & (growing.rounds < _ROUNDS)
-
-        def grow(growing: _Growing) -> _Growing:
-            key, key_kernel, key_noise = jax.random.split(growing.key, 3)
-            kernel = jax.random.bernoulli(key_kernel, shape=(_KERNEL, _KERNEL))
-            noise = _NOISE * jax.random.normal(key_noise, self.shape, jnp.float32)
-            pull = _convolved(growing.sources.astype(jnp.float32) + noise - _DECAY, kernel)
-            sources = (growing.sources | (pull > 0)) & empty
-            return _Growing(key, sources, growing.rounds + 1)
-
-        start = _Growing(key_grow, (draws < chance) & empty, jnp.int32(0))
-        return jax.lax.while_loop(small, grow, start).sources
 
 
 def random_places(key: jax.Array, free: jax.Array, agents: int) -> jax.Array:
@@ -208,8 +187,64 @@ def random_places(key: jax.Array, free: jax.Array, agents: int) -> jax.Array:
     return jnp.stack([tile // width, tile % width], axis=1).astype(jnp.int32)
 
 
-def _count(tiles: jax.Array) -> jax.Array:
-    return jnp.sum(tiles, dtype=jnp.int32)
+def _round(drawing: _Drawing, growth: _Growth) -> _Drawing:
+    """One round of growth of the commodity that is growing, and what follows if it was the last."""
+    key, key_first, key_grow = jax.random.split(drawing.key, 3)
+    index = jnp.arange(drawing.sources.shape[0], dtype=jnp.int32)
+    here = (index == drawing.growing)[:, None, None]
+    empty = ~jnp.any(drawing.sources & (index < drawing.growing)[:, None, None], axis=0)
+    old = jnp.any(drawing.sources & here, axis=0)
+    new = jnp.where(
+        drawing.rounds == 0,
+        _first_tiles(
+            key_first, empty, growth.chance[drawing.growing], growth.first[drawing.growing]
+        ),
+        _grown(key_grow, empty, old),
+    )
+    sources = jnp.where(here, new, drawing.sources)
+    counts = jnp.sum(sources, axis=(1, 2), dtype=jnp.int32)
+
+    rounds = drawing.rounds + 1
+    ended = (counts[drawing.growing] >= growth.enough[drawing.growing]) | (rounds > _ROUNDS)
+    whole = ended & (drawing.growing == index[-1])
+    good = jnp.all(jnp.take_along_axis(growth.acceptable, counts[:, None], axis=1))
+    return _Drawing(
+        key=key,
+        sources=sources,
+        growing=jnp.where(whole, 0, drawing.growing + ended.astype(jnp.int32)),
+        rounds=jnp.where(ended, 0, rounds),
+        attempts=drawing.attempts + whole.astype(jnp.int32),
+        accepted=whole & good,
+    )
+
+
+def _first_tiles(
+    key: jax.Array, empty: jax.Array, chance: jax.Array, wanted: jax.Array
+) -> jax.Array:
+    """Single tiles, bool [H, W]: those that are drawn once draws have shrunk far enough.
+
+    How often they must shrink is looked for by halving, as more of it never means fewer tiles.
+    """
+    draws = jax.random.uniform(key, empty.shape, jnp.float32)
+
+    def tiles(fades: jax.Array) -> jax.Array:
+        return (draws * jnp.float32(_FADE) ** fades.astype(jnp.float32) < chance) & empty
+
+    fades = jnp.int32(0)  # the most by which there are too few
+    for bit in reversed(range(_FADES.bit_length())):
+        more = fades + jnp.int32(2**bit)
+        few = jnp.sum(tiles(more - 1), dtype=jnp.int32) < wanted
+        fades = jnp.where(few & (more <= _FADES), more, fades)
+    return tiles(fades)
+
+
+def _grown(key: jax.Array, empty: jax.Array, sources: jax.Array) -> jax.Array:
+    """Sources and what grows around them in a round, bool [H, W]."""
+    key_kernel, key_noise = jax.random.split(key)
+    kernel = jax.random.bernoulli(key_kernel, shape=(_KERNEL, _KERNEL))
+    noise = _NOISE * jax.random.normal(key_noise, sources.shape, jnp.float32)
+    pull = _convolved(sources.astype(jnp.float32) + noise - _DECAY, kernel)
+    return (sources | (pull > 0)) & empty
 
 
 def _convolved(values: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -8,7 +8,9 @@ tests/envs/economy/gather_trade_build_cases.py, a few episodes after one another
 here in float64 with the same draws. After every step the entire state, what is observed, masks and
 rewards are compared: whole numbers must be equal, others within 1e-9 of their value (what both
 round to float32 as observations, within 1e-6). See tests/envs/economy/replay_gather_trade_build.py
-for what is done where a rule hinges on rounding; `steps_of_undecided_sign` counts one of these.
+for what is done where a rule hinges on rounding; `steps_rounded_alike` counts the steps at which it
+changed any agent's coin, `signs_taken_over` those at which it decided whether a mean reward was
+positive.
 """
 
 import argparse
@@ -33,6 +35,7 @@ from tests.envs.economy.replay_gather_trade_build import (  # noqa: E402
     differences,
 )
 
+ROUNDED = ("steps_rounded_alike", "signs_taken_over")
 COUNTED = ("gathered", "built", "traded", "coin_taxed")
 
 
@@ -42,31 +45,32 @@ def measure(foundation, name, episodes, length, rng):
     reference = make(foundation, CASES[name], length)
     replay = Replay(name, length, dtype=jax.numpy.float64)
     known = samples(np.random.default_rng(5)) if CASES[name].get("samples") else None
-    state, mismatches, happened, undecided = None, [], np.zeros(len(COUNTED)), 0
+    state, mismatches, happened = None, [], np.zeros(len(COUNTED))
+    rounded = np.zeros(2, int)
     seconds = 0.0
     for episode in range(episodes):
         start = time.perf_counter()
         record = play(reference, rng)
         seconds += time.perf_counter() - start
-        state, ours, noisy = replay(record, state, known if episode == 0 else None)
+        state, ours, times = replay(record, state, known if episode == 0 else None)
         found = differences(record, ours, rtol=1e-9, atol=1e-9)
         mismatches += [(episode, key, moment) for key, moment in found.items()]
         happened += record["tally"].sum(axis=0)
-        undecided += noisy
+        rounded += times
     env = replay.env
     names = feature_names(reference)
     for role, columns in zip(
         names, (env.agent_features, env.planner_features, env.by_agent_features), strict=True
     ):
         mismatches += [] if list(columns) == names[role] else [("names", role, 0)]
-    print(name, episodes, happened.tolist(), undecided, mismatches[:5], flush=True)
+    print(name, episodes, happened.tolist(), rounded, mismatches[:5], flush=True)
     return {
         "agents": env.agents,
         "map": list(env.world.shape),
         "episodes": episodes,
         "steps": episodes * length,
         **dict(zip(COUNTED, happened.tolist(), strict=True)),
-        "steps_of_undecided_sign": undecided,
+        **dict(zip(ROUNDED, rounded.tolist(), strict=True)),
         "values_compared_at_a_step": sum(np.size(record[key][0]) for key in compared(record, ours)),
         "mismatches": mismatches[:20],
         "mismatching": len(mismatches),
@@ -91,7 +95,7 @@ def main():
     for number, (name, episodes) in enumerate(zip(CASES, shares, strict=True)):
         rng = np.random.default_rng((args.seed, number))
         results[name] = measure(foundation, name, int(episodes), args.length, rng)
-    whole = ("episodes", "steps", *COUNTED, "steps_of_undecided_sign", "mismatching")
+    whole = ("episodes", "steps", *COUNTED, *ROUNDED, "mismatching")
     results["all"] = {key: sum(result[key] for result in results.values()) for key in whole}
     path = Path(__file__).parent / "results" / "conformance.json"
     rest = " ".join(sys.argv[2:])

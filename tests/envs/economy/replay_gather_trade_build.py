@@ -184,7 +184,8 @@ class Replay:
 
         Returns:
             Our state at the end, what we observed by the names of the record [T + 1, ...], and at
-            how many steps the sign of the mean reward was taken from the record, as it was noise.
+            how many steps it made a difference that both were made to round alike: of coin, and of
+            the sign of a mean reward.
         """
         start = {key: jnp.asarray(self._typed(record[key][0])) for key in _START}
         if before is None:
@@ -192,15 +193,14 @@ class Replay:
             state, first = self._first(start, pairs)
         else:
             state, first = self._next(before, start)
-        mean = np.mean(record["rewards/agents"], axis=1)[1:]
-        noise = np.abs(mean) < self.noise
+        noise = np.abs(np.mean(record["rewards/agents"], axis=1)[1:]) < self.noise
         steps = {key: self._typed(record[key]) for key in record if key.startswith("draws/")}
         steps |= {key: np.int32(record[key]) for key in ("action/agents", "action/planner")}
         steps |= {key: record[key][1:].astype(self.dtype) for key in _ROUNDED}
         steps |= {"noise": noise, "positive": np.int32(record["state/positive_steps"][1:])}
-        state, moments = self._run(state, jax.tree.map(jnp.asarray, steps))
+        state, (moments, rounded) = self._run(state, jax.tree.map(jnp.asarray, steps))
         moments = jax.tree.map(lambda a, b: np.concatenate([a[None], b]), first, moments)
-        return state, self._named(moments), int((noise & (mean != 0)).sum())
+        return state, self._named(moments), tuple(int(times.sum()) for times in rounded)
 
     def _typed(self, values):
         values = np.asarray(values)
@@ -250,15 +250,15 @@ class Replay:
             draws["regrowth"] = step["draws/regrowth"].astype(self.dtype)
             action = {"agents": step["action/agents"], "planner": step["action/planner"]}
             reached, reward, _ = self.env.transition(state, draws, action, self.params)
-            positive = jnp.where(step["noise"], step["positive"], reached.positive_steps)
-            reached = reached.replace(positive_steps=positive)
-            state = self._rounded_alike(reached, step)
-            return state, {**self._moment(state, reward), "state": reached}
+            state, rounded = self._rounded_alike(reached, step)
+            # What is compared is coin before it was changed.
+            reached = reached.replace(positive_steps=state.positive_steps)
+            return state, ({**self._moment(state, reward), "state": reached}, rounded)
 
         return jax.lax.scan(step, state, steps)
 
     def _rounded_alike(self, state, step):
-        """Coin as the package rounds it."""
+        """The state as the package rounds it, and whether coin and the count of steps changed."""
 
         def alike(ours, theirs):
             return jnp.where(jnp.abs(ours - theirs) <= self.rounding, theirs, ours)
@@ -268,10 +268,11 @@ class Replay:
             last_coin=alike(taxes.last_coin, step["tax/last_coin"]),
             last_income=alike(taxes.last_income, step["tax/last_income"]),
         )
-        return state.replace(
-            coin=alike(state.coin, step["state/coin"]),
-            own={**state.own, "PeriodicBracketTax": taxes},
-        )
+        coin = alike(state.coin, step["state/coin"])
+        positive = jnp.where(step["noise"], step["positive"], state.positive_steps)
+        changed = (jnp.any(coin != state.coin), positive != state.positive_steps)
+        own = {**state.own, "PeriodicBracketTax": taxes}
+        return state.replace(coin=coin, positive_steps=positive, own=own), changed
 
     @property
     def components(self):

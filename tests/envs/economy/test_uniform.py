@@ -13,7 +13,7 @@ from tests.envs.economy.record_gather_trade_build import MAP_OPTIONS, MAPS
 from tests.envs.economy.replay_gather_trade_build import maps_of
 
 KEY = jax.random.key(3)
-DRAWN = 600
+DRAWN = 500
 # Of a mean's standard errors: some of dozens of means are off by three.
 ERRORS = 4
 
