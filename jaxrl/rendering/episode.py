@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.dtypes import is_key
+from jaxrl.episodes import by_role
 
 # Steps of one compiled call: at most so many are thrown away when an episode ends.
 _CHUNK = 128
@@ -23,7 +24,7 @@ class Episode(NamedTuple):
         states: the environment's own, leaves [T + 1, ...], from the first to the last.
         observations: leaves [T + 1, ...].
         actions: leaves [T, ...].
-        rewards: float32 [T].
+        rewards: float32 [T]; of a game the mean over the members of its first role.
         returns: float32 [T + 1], undiscounted, up to each state.
         first_step: number of the first state's step, 0 for a whole episode.
         terminated: the task ended.
@@ -139,11 +140,12 @@ def _advance(
         state, action, carry = running
         key_env, key_act = jax.random.split(jax.random.fold_in(key, step))
         obs, state, reward, terminated, _ = env.step_env(key_env, state, action, env_params)
+        alone = jax.tree.map(lambda x: x[None], reward)
         record = {
             "state": state,
             "obs": obs,
             "action": action,
-            "reward": reward,
+            "reward": by_role(env, alone)[0][0],
             "terminated": terminated,
             "truncated": env.is_truncated(state, env_params) & ~terminated,
         }
