@@ -74,7 +74,7 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
             lr=lr, lr_final=0.3, gamma=0.995, gae_lambda=0.95, entropy_coef=args.entropy
         ),
         "planner": RoleHyperparameters(
-            lr=args.planner_lr, lr_final=0.3, gamma=0.995, gae_lambda=0.98, entropy_coef=0.02
+            lr=args.planner_lr, lr_final=0.3, gamma=0.995, gae_lambda=0.98, entropy_coef=0.01
         ),
     }
     configs = {"agents": agents, "planner": planner}
@@ -196,13 +196,13 @@ def main() -> None:
     parser.add_argument("--phase2", type=int, default=120, help="updates")
     parser.add_argument("--envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--minibatches", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--minibatches", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--lr2", type=float, default=5e-4, help="of agents in phase 2")
-    parser.add_argument("--planner-lr", type=float, default=1e-3)
+    parser.add_argument("--planner-lr", type=float, default=2e-3)
     parser.add_argument("--entropy", type=float, default=0.02)
-    parser.add_argument("--annealing", type=float, default=8.0, help="episodes, of phase 1")
+    parser.add_argument("--annealing", type=float, default=4.0, help="episodes, of phase 1")
     parser.add_argument("--last", type=float, default=0.25, help="part of phase 2 measured")
     parser.add_argument("--out", type=Path, default=RESULTS / "training.json")
     args = parser.parse_args()

@@ -9,7 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.dtypes import is_key
+<<<<<<< HEAD
 from jaxrl.multi_agent import is_game, leading_role
+=======
+from jaxrl.episodes import by_role
+>>>>>>> h-train
 
 # Steps of one compiled call: at most so many are thrown away when an episode ends.
 _CHUNK = 128
@@ -143,13 +147,22 @@ def _advance(
     def body(running, step):
         state, action, carry = running
         key_env, key_act = jax.random.split(jax.random.fold_in(key, step))
+<<<<<<< HEAD
         obs, state, reward, terminated, info = env.step_env(key_env, state, action, env_params)
+=======
+        obs, state, reward, terminated, _ = env.step_env(key_env, state, action, env_params)
+        alone = jax.tree.map(lambda x: x[None], reward)
+>>>>>>> h-train
         record = {
             "state": state,
             "obs": obs,
             "action": action,
+<<<<<<< HEAD
             "reward": _one_reward(env, reward),
             "info": info,
+=======
+            "reward": by_role(env, alone)[0][0],
+>>>>>>> h-train
             "terminated": terminated,
             "truncated": env.is_truncated(state, env_params) & ~terminated,
         }
