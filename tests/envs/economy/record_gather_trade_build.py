@@ -136,12 +136,6 @@ class Player:
 
     def __init__(self, env, rng):
         self.env, self.rng = env, rng
-        self.sizes = np.append(0, np.cumsum(self._sizes(env.world.agents[0])))
-
-    @staticmethod
-    def _sizes(agent):
-        extra = 0 if agent.multi_action_mode else 1
-        return [agent.action_dim[name] + extra for name in agent._action_names]
 
     def actions(self, obs):
         """What everybody does next, by the package's indices."""
@@ -157,8 +151,9 @@ class Player:
                 self._choose(part, agent, name, idle=0.4)
                 for part, name in zip(parts, agent._action_names, strict=True)
             ]
-        if self.rng.random() < 0.1:
-            return int(self.rng.integers(len(mask)))
+        if self.rng.random() < 0.14:  # anything, or to go anywhere, into water and houses too
+            low = 0 if self.rng.random() < 0.5 else len(mask) - 4
+            return int(self.rng.integers(low, len(mask)))
         if mask[1] and self.rng.random() < 0.5:  # to build
             return 1
         starts = np.append(1, 1 + np.cumsum([agent.action_dim[n] for n in agent._action_names]))
@@ -371,7 +366,7 @@ def main(folder, target):
     out = {}
     record_maps(foundation, out)
     for number, name in enumerate(SAMPLE):
-        rng = np.random.default_rng(number)
+        rng = np.random.default_rng(40 + number)
         env = make(foundation, CASES[name], LENGTH)
         episodes = [play(env, rng, brief=True) for _ in range(EPISODES)]
         for key in episodes[0]:
