@@ -14,6 +14,7 @@ from tests.envs.economy.record_reference import samples
 from tests.envs.economy.replay_gather_trade_build import (
     Replay,
     differences,
+    make,
     without_rounded_incomes,
 )
 from tests.unoptimised import jit
@@ -27,15 +28,8 @@ def under(prefix):
 
 
 def episodes_of(name):
-    """Records of a case's episodes, with draws of regrowth that lead to what was recorded."""
-    record = under(f"{name}/")
-    width = record["state/house"].shape[-1]
-    grown = np.unpackbits(record.pop("draws/grown"), axis=-1, count=width)
-    record["draws/regrowth"] = np.where(grown, 0.0, 1.0)
-    return [
-        {key: value[number] for key, value in record.items() if not key.startswith("features/")}
-        for number in range(EPISODES)
-    ]
+    record = {k: v for k, v in under(f"{name}/").items() if not k.startswith("features/")}
+    return [{key: value[number] for key, value in record.items()} for number in range(EPISODES)]
 
 
 @pytest.mark.parametrize("name", SAMPLE)
@@ -65,3 +59,13 @@ def test_much_happens_in_what_was_recorded():
         gathered > 0 and built > 0 and traded > 0
         for gathered, built, traded, _ in happened.values()
     )
+
+
+@pytest.mark.parametrize("name", ["small", "crowd"])
+def test_corners_and_pay_by_rank_are_those_of_the_package(name):
+    env, _ = make(name, LENGTH)
+    places, payments = env.corners
+    for record in episodes_of(name):
+        rank = np.argsort(record["build/payment"][0])
+        np.testing.assert_array_equal(record["state/location"][0][rank], places)
+        np.testing.assert_allclose(record["build/payment"][0][rank], payments, rtol=1e-6)
