@@ -9,11 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.dtypes import is_key
-<<<<<<< HEAD
-from jaxrl.multi_agent import is_game, leading_role
-=======
 from jaxrl.episodes import by_role
->>>>>>> h-train
 
 # Steps of one compiled call: at most so many are thrown away when an episode ends.
 _CHUNK = 128
@@ -147,22 +143,14 @@ def _advance(
     def body(running, step):
         state, action, carry = running
         key_env, key_act = jax.random.split(jax.random.fold_in(key, step))
-<<<<<<< HEAD
         obs, state, reward, terminated, info = env.step_env(key_env, state, action, env_params)
-=======
-        obs, state, reward, terminated, _ = env.step_env(key_env, state, action, env_params)
         alone = jax.tree.map(lambda x: x[None], reward)
->>>>>>> h-train
         record = {
             "state": state,
             "obs": obs,
             "action": action,
-<<<<<<< HEAD
-            "reward": _one_reward(env, reward),
-            "info": info,
-=======
             "reward": by_role(env, alone)[0][0],
->>>>>>> h-train
+            "info": info,
             "terminated": terminated,
             "truncated": env.is_truncated(state, env_params) & ~terminated,
         }
@@ -170,11 +158,6 @@ def _advance(
         return (state, action, carry), record
 
     return jax.lax.scan(body, running, first_step + jnp.arange(_CHUNK, dtype=jnp.int32))
-
-
-def _one_reward(env: Any, reward: Any) -> jax.Array:
-    """The reward of a step, float32 []; of a game that of its first role."""
-    return jnp.mean(reward[leading_role(env)]) if is_game(env) else reward
 
 
 def _act_alone(
