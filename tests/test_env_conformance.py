@@ -2,7 +2,8 @@
 
 Brax compiles for seconds, so each Brax environment gets one program: its batched rollout. That it
 equals a loop over the bare Brax environment is checked in tests/adapters/test_brax.py; running it
-without jit takes minutes and is not done.
+without jit takes minutes and is not done. What games promise is checked in
+tests/test_game_conformance.py.
 """
 
 import dataclasses
@@ -19,10 +20,11 @@ from jaxrl.adapters.gymnax import GymnaxAdapter
 from jaxrl.adapters.promotion import relaxed_promotion
 from jaxrl.environment import Environment
 from jaxrl.spaces import contains, dtypes
+from tests.registered_games import GAMES
 from tests.small_mnist import load_small_mnist
 from tests.unoptimised import jit
 
-IDS = registry.environments()
+IDS = tuple(env_id for env_id in registry.environments() if env_id not in GAMES)
 BRAX = tuple(env_id for env_id in IDS if env_id.startswith("brax/"))
 OTHERS = tuple(env_id for env_id in IDS if env_id not in BRAX)
 # What grows with a map, with slots, with a canvas or a list of tasks takes time and is the same:

@@ -99,6 +99,7 @@ def test_metadata(built):
         "gpu",
         "gymnasium",
         "notebook",
+        "pettingzoo",
         "reference",
         "slurm",
         "tensorboard",

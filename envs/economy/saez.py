@@ -155,6 +155,36 @@ def next_rates(
     return state, jnp.where(state.full, rates, drawn)
 
 
+def pooled(states: SaezState) -> SaezState:
+    """What several economies have learned, shared by all: the package's global buffer.
+
+    Each gets the newest samples of all of them, as many as fit and as far back for one as for the
+    other; estimates stay each economy's own. Where E economies have fewer than K / E samples each
+    everybody's buffer is as full as all of theirs together.
+
+    Args:
+        states: of E economies that have the same number of samples, leaves [E, ...].
+
+    Returns:
+        Leaves [E, ...].
+    """
+    economies, size = states.incomes.shape
+    each = -(-size // economies)  # rounded up
+    count = jnp.minimum(jnp.sum(jnp.minimum(states.count, each)), size)
+
+    def newest(values: jax.Array) -> jax.Array:
+        # The newest of all last: by age, and of the same age by economy.
+        ordered = values[:, -each:].T.reshape(-1)[-size:]
+        return jnp.broadcast_to(ordered, (economies, size))
+
+    return dataclasses.replace(
+        states,
+        incomes=newest(states.incomes),
+        rates=newest(states.rates),
+        count=jnp.broadcast_to(count.astype(jnp.int32), (economies,)),
+    )
+
+
 def at_reset(state: SaezState) -> jax.Array:
     """The rates before the first period of an episode: the running mean, float [B]."""
     return state.average_rates

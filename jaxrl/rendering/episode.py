@@ -9,6 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.dtypes import is_key
+<<<<<<< HEAD
+from jaxrl.multi_agent import is_game, leading_role
+=======
+from jaxrl.episodes import by_role
+>>>>>>> h-train
 
 # Steps of one compiled call: at most so many are thrown away when an episode ends.
 _CHUNK = 128
@@ -23,11 +28,13 @@ class Episode(NamedTuple):
         states: the environment's own, leaves [T + 1, ...], from the first to the last.
         observations: leaves [T + 1, ...].
         actions: leaves [T, ...].
-        rewards: float32 [T].
+        rewards: float32 [T]; of a game the mean over the members of its first role.
         returns: float32 [T + 1], undiscounted, up to each state.
         first_step: number of the first state's step, 0 for a whole episode.
         terminated: the task ended.
         truncated: a time limit cut the episode. Where neither holds it was still running.
+        infos: what the environment reported of each step, leaves [T, ...]; None where nobody kept
+            it.
     """
 
     states: Any
@@ -38,6 +45,7 @@ class Episode(NamedTuple):
     first_step: int
     terminated: bool
     truncated: bool
+    infos: Any = None
 
     @property
     def length(self) -> int:
@@ -98,6 +106,7 @@ def collect(
         first_step=0,
         terminated=bool(kept["terminated"][-1]),
         truncated=bool(kept["truncated"][-1]),
+        infos=on_host(kept["info"]),
     )
 
 
@@ -138,12 +147,22 @@ def _advance(
     def body(running, step):
         state, action, carry = running
         key_env, key_act = jax.random.split(jax.random.fold_in(key, step))
+<<<<<<< HEAD
+        obs, state, reward, terminated, info = env.step_env(key_env, state, action, env_params)
+=======
         obs, state, reward, terminated, _ = env.step_env(key_env, state, action, env_params)
+        alone = jax.tree.map(lambda x: x[None], reward)
+>>>>>>> h-train
         record = {
             "state": state,
             "obs": obs,
             "action": action,
-            "reward": reward,
+<<<<<<< HEAD
+            "reward": _one_reward(env, reward),
+            "info": info,
+=======
+            "reward": by_role(env, alone)[0][0],
+>>>>>>> h-train
             "terminated": terminated,
             "truncated": env.is_truncated(state, env_params) & ~terminated,
         }
@@ -151,6 +170,11 @@ def _advance(
         return (state, action, carry), record
 
     return jax.lax.scan(body, running, first_step + jnp.arange(_CHUNK, dtype=jnp.int32))
+
+
+def _one_reward(env: Any, reward: Any) -> jax.Array:
+    """The reward of a step, float32 []; of a game that of its first role."""
+    return jnp.mean(reward[leading_role(env)]) if is_game(env) else reward
 
 
 def _act_alone(

@@ -89,6 +89,8 @@ _BUILT_IN: dict[str, tuple[str, int]] = {
     "*-MinAtar": ("jaxrl.rendering.minatar:board", 12),
     "CrafterOO-*": ("jaxrl.rendering.crafter_oo:picture", 10),
     "ARCLE-*": ("jaxrl.rendering.arcle:picture", 5),
+    "GatherTradeBuild-*": ("jaxrl.rendering.economy:picture", 12),
+    "OneStepEconomy-*": ("jaxrl.rendering.economy:one_step", 1),
 }
 _GENERIC = ("jaxrl.rendering.generic:picture", 12)
 _PAGES = "brax/*"

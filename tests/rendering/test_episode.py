@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.rendering import collect
+from tests.toy_commons import Commons, CommonsParams
 from tests.toy_envs import CostlyReset, CounterParams
 
 ENV = CostlyReset(cost=2)
@@ -61,3 +62,18 @@ def test_carry_may_begin_as_nothing_and_keys_are_withheld_where_greedy():
     episode = collect(ENV, params, act, None, KEY, greedy=True)
     np.testing.assert_array_equal(episode.actions, [0, 1, 3, 6])
     assert all(seen)
+
+
+def test_a_game_has_the_reward_of_its_first_role_and_what_it_reported():
+    """12 in stock, of which the three workers take 4 a step, and pay 1 each."""
+    env, params = Commons(), jax.tree.map(jnp.int32, CommonsParams(12, 12))
+
+    def act(policy, obs, carry, key):
+        return {"workers": jnp.asarray([[1, 3, 0]]), "boss": jnp.asarray([[1, 0]])}, carry
+
+    episode = collect(env, params, act, None, KEY)
+    assert (episode.length, episode.terminated) == (3, True)
+    np.testing.assert_allclose(episode.rewards, [1 / 3] * 3, rtol=1e-6)
+    np.testing.assert_array_equal(episode.infos["taken"], [4, 8, 12])
+    np.testing.assert_array_equal(episode.states.stock, [12, 8, 4, 0])
+    assert episode.actions["workers"].shape == (3, 3)

@@ -128,7 +128,7 @@ def test_a_game_of_one_is_trained_as_by_ppo(shape, recurrent):
         state.policy.params,
     )
     _equal(state_game.key, state.key)
-    _equal(state_game.env, state.env)
+    _equal(state_game.env.env_state, state.env.env_state)
 
 
 def test_a_role_learns_when_it_is_its_turn_and_else_stays_exactly(ippo):

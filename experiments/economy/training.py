@@ -1,0 +1,235 @@
+"""Agents and planner learning together: four tax systems, and what they do to an economy.
+
+    python experiments/economy/training.py [--seeds 4] [--systems none us-federal saez learned]
+
+Phase 1: agents learn in the free market while the cost of labour grows from 0 to all of it.
+Phase 2: from the same agents, all systems get the same further steps, with the full cost of labour;
+the planner of "learned" learns from the beginning of phase 2. Everything else is the paper's
+scenario: 25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The
+buffer of Saez's formula is shared by all economies after each update, like the package's global
+buffer.
+
+Equality, productivity (all coin at the end) and their product are means over the episodes that
+ended in the last part of phase 2. Writes results/training.json and pictures after each run; runs
+that are there with the same settings are kept.
+
+Source: Zheng et al. (2020), arXiv 2004.13332; there phase 1 takes 25 million steps and phase 2 up
+to 400 million.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+import jaxrl
+from jaxrl import registry
+from jaxrl.algos.multi_agent.types import RoleConfig, RoleHyperparameters, records_of
+from jaxrl.benchmark import write_record
+from jaxrl.envs.economy import saez
+from jaxrl.networks import NetworkConfig
+from jaxrl.summary import over_seeds
+
+RESULTS = Path(__file__).parent / "results"
+SYSTEMS = ("none", "us-federal", "saez", "learned")
+MEASURED = ("equality", "productivity", "equality_times_productivity", "utility", "labor")
+ALSO = ("houses", "trades")
+TAXES = "PeriodicBracketTax"
+
+
+def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, Any]:
+    """The environment, the algorithm and its hyperparameters."""
+    env, params = jaxrl.make(
+        "GatherTradeBuild-v1",
+        tax=system,
+        annealing="episodes",
+        labor_annealing=args.annealing if phase == 1 else 0.0,
+    )
+    updates = args.phase1 if phase == 1 else args.phase2
+    roles = tuple(env.roles)
+    make_config, make_hp = records_of(roles)
+    agents = RoleConfig(
+        num_epochs=args.epochs,
+        num_minibatches=args.minibatches,
+        normalize_observation=True,
+        normalize_reward=True,
+        network=NetworkConfig(hidden=(128, 128), activation="relu", shared_torso=True),
+    )
+    planner = RoleConfig(
+        num_epochs=4,
+        num_minibatches=2,
+        normalize_observation=True,
+        normalize_reward=True,
+        network=NetworkConfig(hidden=(64, 64)),
+    )
+    lr = args.lr if phase == 1 else args.lr2
+    hps = {
+        "agents": RoleHyperparameters(
+            lr=lr, lr_final=0.3, gamma=0.995, gae_lambda=0.95, entropy_coef=args.entropy
+        ),
+        "planner": RoleHyperparameters(
+            lr=args.planner_lr, lr_final=0.3, gamma=0.995, gae_lambda=0.98, entropy_coef=0.01
+        ),
+    }
+    configs = {"agents": agents, "planner": planner}
+    config = make_config(
+        num_envs=args.envs, num_steps=args.steps, **{role: configs[role] for role in roles}
+    )
+    hp = make_hp(horizon=updates, env=params, **{role: hps[role] for role in roles})
+    algorithm = registry.algorithm("ippo").make(env, params, config)
+    return env, algorithm, jaxrl.canonical(hp)
+
+
+class Training:
+    """Trainings of one system, compiled once for all seeds."""
+
+    def __init__(self, args: argparse.Namespace, system: str, phase: int):
+        """Builds it; nothing is compiled yet."""
+        self.system, self.phase = system, phase
+        self.updates = args.phase1 if phase == 1 else args.phase2
+        self.last = max(1, round(self.updates * args.last))
+        _, algorithm, self.hp = build(args, system, phase)
+        share = _share if system == "saez" else (lambda state: state)
+        self.init = jax.jit(algorithm.init)
+
+        def step(state: Any, hp: Any) -> tuple[Any, Any]:
+            state, metrics = algorithm.step(share(state), hp)
+            return state, {**metrics, "rates": _rates(state)}
+
+        self.step = jax.jit(step)
+
+    def run(self, seed: int, agents: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Trains; from the agents of phase 1, a policy, if there are any."""
+        state = self.init(jax.random.key(1000 * self.phase + seed), self.hp)
+        if agents is not None:
+            state = state.replace(policy={**state.policy, "agents": agents})
+        curve, rates = [], []
+        started = time.perf_counter()
+        for update in range(self.updates):
+            state, metrics = self.step(state, self.hp)
+            curve.append([float(metrics[f"episode/{name}"]) for name in (*MEASURED, *ALSO)])
+            rates.append(np.asarray(metrics["rates"]))
+            if update % 25 == 24:
+                recent = np.nanmean(np.asarray(curve[-25:]), axis=0).round(2)
+                print(self.system, f"seed {seed} update {update + 1}", recent, flush=True)
+        ended = np.asarray(curve[-self.last :])
+        return state.policy["agents"], {
+            **dict(zip((*MEASURED, *ALSO), np.nanmean(ended, axis=0).tolist(), strict=True)),
+            "rates": np.mean(rates[-self.last :], axis=0).tolist(),
+            "curve": _every(np.asarray(curve), 10),
+            "seconds": time.perf_counter() - started,
+        }
+
+
+def _share(state: Any) -> Any:
+    """All economies learn their Saez rates from the incomes of all."""
+    world = state.env.env_state
+    own = world.own[TAXES]
+    one = jax.tree.map(lambda x: x[:, 0], own.saez)  # there is one planner
+    learned = jax.tree.map(lambda x: x[:, None], saez.pooled(one))
+    world = world.replace(own={**world.own, TAXES: own.replace(saez=learned)})
+    return state.replace(env=state.env.replace(env_state=world))
+
+
+def _rates(state: Any) -> jax.Array:
+    """Mean rates in force, by bracket."""
+    own = state.env.env_state.own[TAXES]
+    return jnp.mean(own.shown_rates[:, 0], axis=0)
+
+
+def _every(curve: np.ndarray, width: int) -> list[list[float | None]]:
+    """Means over `width` updates."""
+    parts = [curve[i : i + width] for i in range(0, len(curve), width)]
+    there = [np.isfinite(part).any() for part in parts]
+    means = [np.nanmean(part, axis=0) for part, some in zip(parts, there, strict=True) if some]
+    return [[round(float(x), 3) for x in row] for row in means]
+
+
+def summary(runs: dict[str, Any]) -> dict[str, Any]:
+    """Means and intervals over seeds by system, and ratios to Saez."""
+    found: dict[str, Any] = {}
+    for system, by_seed in runs.items():
+        rows = list(by_seed.values())
+        found[system] = {
+            name: over_seeds([row[name] for row in rows]) for name in (*MEASURED, *ALSO)
+        }
+        found[system]["rates"] = np.mean([row["rates"] for row in rows], axis=0).round(3).tolist()
+    if "saez" in found:
+        name = "equality_times_productivity"
+        base = found["saez"][name]["mean"]
+        for system in found:
+            found[system]["over_saez"] = found[system][name]["mean"] / base - 1
+    return found
+
+
+def draw(runs: dict[str, Any], path: Path) -> None:
+    """Equality against productivity, a point a seed, and rates by bracket."""
+    figure = Figure(figsize=(9, 4), dpi=110, layout="constrained")
+    front, schedule = figure.subplots(1, 2)
+    for system, by_seed in runs.items():
+        rows = list(by_seed.values())
+        x, y = ([row[name] for row in rows] for name in ("productivity", "equality"))
+        points = front.scatter(x, y, label=system, alpha=0.7)
+        mean = np.mean([row["rates"] for row in rows], axis=0)
+        color = points.get_facecolor()[0]
+        schedule.step(range(len(mean) + 1), [*mean, mean[-1]], where="post", color=color)
+    front.set(xlabel="productivity (coin of all)", ylabel="equality")
+    schedule.set(xlabel="bracket", ylabel="mean marginal rate", ylim=(-0.02, 1.02))
+    front.legend(frameon=False)
+    for axes in (front, schedule):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Trains what is asked for, one run after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--phase1", type=int, default=150, help="updates")
+    parser.add_argument("--phase2", type=int, default=120, help="updates")
+    parser.add_argument("--envs", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--minibatches", type=int, default=8)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr2", type=float, default=5e-4, help="of agents in phase 2")
+    parser.add_argument("--planner-lr", type=float, default=2e-3)
+    parser.add_argument("--entropy", type=float, default=0.02)
+    parser.add_argument("--annealing", type=float, default=4.0, help="episodes, of phase 1")
+    parser.add_argument("--last", type=float, default=0.25, help="part of phase 2 measured")
+    parser.add_argument("--out", type=Path, default=RESULTS / "training.json")
+    args = parser.parse_args()
+    settings = {
+        key: value for key, value in vars(args).items() if key not in ("systems", "out", "seeds")
+    }
+    given = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in settings.items())
+    runs: dict[str, Any] = {}
+    if args.out.is_file():
+        before = json.loads(args.out.read_text(encoding="utf-8"))
+        runs = before["results"]["runs"] if before["settings"] == settings else {}
+    args.out.parent.mkdir(exist_ok=True)
+    first = Training(args, "none", 1)
+    systems = {system: Training(args, system, 2) for system in args.systems}
+    for seed in range(args.seeds):
+        missing = [s for s in args.systems if str(seed) not in runs.get(s, {})]
+        if not missing:
+            continue
+        agents, learned = first.run(seed)
+        runs.setdefault("phase 1", {})[str(seed)] = learned
+        for system in missing:
+            runs.setdefault(system, {})[str(seed)] = systems[system].run(seed, agents)[1]
+            results = {"summary": summary(runs), "runs": runs}
+            command = f"python experiments/economy/training.py --seeds {args.seeds} {given}"
+            write_record(args.out, command, results, **settings)
+            draw({s: runs[s] for s in SYSTEMS if s in runs}, args.out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
