@@ -24,7 +24,7 @@ from tests.envs.economy.gather_trade_build_cases import CASES, SAMPLE  # noqa: E
 from tests.envs.economy.record_reference import load, samples  # noqa: E402
 
 COMMODITIES = ("Stone", "Wood")
-EPISODES, LENGTH = 2, 31
+EPISODES, LENGTH = 2, 32
 MAPS = 300
 MAP_OPTIONS = {
     "default": ((15, 15), {}),
