@@ -55,22 +55,21 @@ _TABLE: tuple[_Row, ...] = (
             ),
         },
     ),
-    # A start; not tuned.
+    # With all the cost of labour from the beginning agents learn not to work before they learn to
+    # build: train with `labor_annealing=4 annealing=episodes`, as experiments/economy does.
     _Row(
         "GatherTradeBuild-*",
-        10_000_000,
-        dict(num_envs=32, num_steps=200),
+        1_000_000,
+        dict(num_envs=32, num_steps=100),
         {
             "agents": (
-                RoleConfig(num_epochs=2, num_minibatches=8, network=_MLP),
-                RoleHyperparameters(
-                    lr=3e-4, gamma=0.998, gae_lambda=0.98, entropy_coef=0.025, max_grad_norm=10.0
-                ),
+                RoleConfig(3, 8, normalize_observation=True, normalize_reward=True, network=_MLP),
+                RoleHyperparameters(lr=1e-3, lr_final=0.3, gamma=0.995, entropy_coef=0.02),
             ),
             "planner": (
-                RoleConfig(num_epochs=2, num_minibatches=8, network=_MLP),
+                RoleConfig(4, 2, normalize_observation=True, normalize_reward=True),
                 RoleHyperparameters(
-                    lr=1e-4, gamma=0.998, gae_lambda=0.98, entropy_coef=0.1, max_grad_norm=10.0
+                    lr=2e-3, lr_final=0.3, gamma=0.995, gae_lambda=0.98, entropy_coef=0.01
                 ),
             ),
         },

@@ -15,7 +15,6 @@ are of ours alone. The machine should do nothing else.
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -124,21 +123,17 @@ def main() -> None:
         print(json.dumps(rates))
         return
     this = [__file__, args.reference]
-    peers = {"ai-economist": [sys.executable, *this, "--only", "package"]}
-    if args.econojax:
-        other = [args.econojax_python, *this, "--econojax", args.econojax]
-        peers["EconoJax"] = [*other, "--only", "econojax"]
-    found: dict[str, list[Any]] = {name: [] for name in (*peers, *OURS)}
-    for _ in range(args.rounds):
-        for name, command in peers.items():
-            found[name].append(_json(command))
-        for name, words in OURS.items():
-            command = [sys.executable, "-m", "jaxrl", "bench", "env", *words, "--no-cache"]
-            found[name].append(_json(command))
-        print(json.dumps({name: _median(rows) for name, rows in found.items()}), flush=True)
+    from jaxrl import peers
     from jaxrl.benchmark import write_record
 
-    medians = {name: _median(rows) for name, rows in found.items()}
+    ours = [sys.executable, "-m", "jaxrl", "bench", "env"]
+    commands = {"ai-economist": [sys.executable, *this, "--only", "package"]}
+    if args.econojax:
+        other = [args.econojax_python, *this, "--econojax", args.econojax]
+        commands["EconoJax"] = [*other, "--only", "econojax"]
+    commands |= {name: [*ours, *words, "--no-cache"] for name, words in OURS.items()}
+    found = peers.in_turns(commands, args.rounds)
+    medians = peers.medians(found)
     ratios = {
         name: {"ratio": medians[mine] / medians[other], "asked": asked}
         for name, (mine, other, asked) in RATIOS.items()
@@ -147,17 +142,6 @@ def main() -> None:
     command = f"python experiments/economy/speed.py REFERENCE --rounds {args.rounds}"
     results = {"ratios": ratios, "medians": medians}
     write_record(args.out, command, results, rounds=args.rounds, measurements=found)
-
-
-def _median(rows: list[Any]) -> float:
-    return statistics.median(row.get("median", row.get("steps_per_s")) for row in rows)
-
-
-def _json(command: list[str]) -> Any:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 if __name__ == "__main__":
