@@ -182,7 +182,7 @@ def test_registering_rejects_mistakes(tables):
 
 
 def test_algorithms_are_found_by_name(tables):
-    names = ("ppo", "ppo-kl", "ppo-kl-adaptive", "a2c", "dpo", "lpo", "ta-lpo")
+    names = ("ppo", "ppo-kl", "ppo-kl-adaptive", "a2c", "dpo", "lpo", "ta-lpo", "ippo", "mappo")
     assert registry.algorithms() == names
     spec = object()
     registry.register_algorithm("mine", spec)
