@@ -65,6 +65,7 @@ class GatherTradeBuild(Economy):
         simultaneous: bool = False,
         welfare: str = "coin_eq_times_productivity",
         annealing: str = "positive_steps",
+        regrowth_reach: tuple[int, int] = (0, 0),
         dtype: Any = jnp.float32,
     ):
         """A scenario.
@@ -93,6 +94,7 @@ class GatherTradeBuild(Economy):
             simultaneous: whether agents choose for each component apart.
             welfare: the planners'.
             annealing: what labour is annealed by.
+            regrowth_reach: how far around a source counts for what grows back on it.
             dtype: of what is not whole.
 
         Raises:
@@ -128,6 +130,7 @@ class GatherTradeBuild(Economy):
             simultaneous=simultaneous,
             welfare=welfare,
             annealing=annealing,
+            regrowth_reach=regrowth_reach,
             dtype=dtype,
         )
         self.corners = None
