@@ -1,13 +1,13 @@
 """Agents and planner learning together: four tax systems, and what they do to an economy.
 
-    python experiments/economy/training.py [--seeds 4] [--systems none us-federal saez learned]
+    python experiments/economy/training.py [--seeds 0 1 2 3] [--systems none us-federal saez learned]
 
-Phase 1: agents learn in the free market while the cost of labour grows from 0 to all of it.
-Phase 2: from the same agents, all systems get the same further steps, with the full cost of labour;
-the planner of "learned" learns from the beginning of phase 2. Everything else is the paper's
-scenario: 25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The
-buffer of Saez's formula is shared by all economies after each update, like the package's global
-buffer.
+Phase 1: agents learn in the free market while the cost of labour grows from nothing to all of it,
+with the steps in which they gained something. Phase 2: from the same agents, all systems get the
+same further steps, with the full cost of labour; the planner of "learned" learns from the beginning
+of phase 2. Everything else is the paper's scenario: 25 x 25 tiles in quadrants, 4 agents of fixed
+skills, 1,000 steps, tax periods of 100. The buffer of Saez's formula is shared by all economies
+after each update, like the package's global buffer.
 
 Equality, productivity (all coin at the end) and their product are means over the episodes that
 ended in the last part of phase 2. Writes results/training.json and pictures after each run; runs
@@ -48,7 +48,7 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
     env, params = jaxrl.make(
         "GatherTradeBuild-v1",
         tax=system,
-        annealing="episodes",
+        annealing="positive_steps",
         labor_annealing=args.annealing if phase == 1 else 0.0,
     )
     updates = args.phase1 if phase == 1 else args.phase2
@@ -191,7 +191,7 @@ def main() -> None:
     """Trains what is asked for, one run after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--phase1", type=int, default=150, help="updates")
     parser.add_argument("--phase2", type=int, default=120, help="updates")
     parser.add_argument("--envs", type=int, default=32)
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--lr2", type=float, default=5e-4, help="of agents in phase 2")
     parser.add_argument("--planner-lr", type=float, default=2e-3)
     parser.add_argument("--entropy", type=float, default=0.02)
-    parser.add_argument("--annealing", type=float, default=4.0, help="episodes, of phase 1")
+    parser.add_argument("--annealing", type=float, default=400.0, help="of phase 1")
     parser.add_argument("--last", type=float, default=0.25, help="part of phase 2 measured")
     parser.add_argument("--out", type=Path, default=RESULTS / "training.json")
     args = parser.parse_args()
@@ -210,25 +210,37 @@ def main() -> None:
         key: value for key, value in vars(args).items() if key not in ("systems", "out", "seeds")
     }
     given = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in settings.items())
-    runs: dict[str, Any] = {}
-    if args.out.is_file():
-        before = json.loads(args.out.read_text(encoding="utf-8"))
-        runs = before["results"]["runs"] if before["settings"] == settings else {}
     args.out.parent.mkdir(exist_ok=True)
     first = Training(args, "none", 1)
     systems = {system: Training(args, system, 2) for system in args.systems}
-    for seed in range(args.seeds):
-        missing = [s for s in args.systems if str(seed) not in runs.get(s, {})]
+    for seed in args.seeds:
+        missing = [
+            s for s in args.systems if str(seed) not in _known(args.out, settings).get(s, {})
+        ]
         if not missing:
             continue
         agents, learned = first.run(seed)
-        runs.setdefault("phase 1", {})[str(seed)] = learned
+        record = {"phase 1": {str(seed): learned}}
         for system in missing:
-            runs.setdefault(system, {})[str(seed)] = systems[system].run(seed, agents)[1]
+            record[system] = {str(seed): systems[system].run(seed, agents)[1]}
+            # Another process may have added its own seeds in the meantime.
+            runs = _known(args.out, settings)
+            for name, by_seed in record.items():
+                runs[name] = dict(sorted({**runs.get(name, {}), **by_seed}.items()))
+            command = f"python experiments/economy/training.py {given}"
             results = {"summary": summary(runs), "runs": runs}
-            command = f"python experiments/economy/training.py --seeds {args.seeds} {given}"
-            write_record(args.out, command, results, **settings)
+            write_record(args.out, command, results, settings=settings)
             draw({s: runs[s] for s in SYSTEMS if s in runs}, args.out.with_suffix(".png"))
+
+
+def _known(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The runs that are there, with these settings."""
+    if not path.is_file():
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    same = record["settings"] == settings
+    known: dict[str, Any] = record["results"]["runs"] if same else {}
+    return known
 
 
 if __name__ == "__main__":
