@@ -377,8 +377,8 @@ class PeriodicBracketTax(Component):
 def _income(state: State, own: TaxState) -> jax.Array:
     """Coin gained since the last tax day, float [N].
 
-    A loss has no bracket, and no income at all has the lowest. In float32 coin that went to escrow
-    and came back may have lost its last digit, so what is less than rounding is no income.
+    A loss has no bracket, and no income at all has the lowest. In float32 coin that came and went
+    may leave its last digit behind, so what is less than rounding is no income.
     """
     income = state.total_coin - own.last_coin
     if income.dtype == jnp.float64:
