@@ -188,9 +188,7 @@ class GatherTradeBuild(Economy):
         has = order[None, :] == rank[:, None]  # [agent, rank]
         mine = jnp.sum(jnp.where(has, rank[None, :], 0), axis=1, dtype=jnp.int32)
         own = state.own[build.name].replace(payment=jnp.asarray(payments, self.dtype)[mine])
-        return state.replace(
-            location=jnp.asarray(places)[mine], own={**state.own, build.name: own}
-        )
+        return state.replace(location=jnp.asarray(places)[mine], own={**state.own, build.name: own})
 
 
 class OpenGatherTradeBuild(GatherTradeBuild):
@@ -208,8 +206,8 @@ def ranked_payments(agents: int, max_multiplier: float, payment: float) -> np.nd
     """Pay for a house by rank of skill, the least skilled first, float64 [N].
 
     The mean of ranked draws min(m, (m - 1) x + 1) over 100,000 populations of N, x from a Pareto
-    (Lomax) distribution with parameter 4, times the payment for a skill of 1; for four agents, m = 3
-    and a payment of 10 11.33, 13.27, 16.47, 22.25 coin. The draws are those of the package.
+    (Lomax) distribution with parameter 4, times the payment for a skill of 1. With m = 3 and 10 coin
+    four agents get 11.33, 13.27, 16.47, 22.25. The draws are those of the package.
     """
     draws = np.random.RandomState(_RANKED_SEED).pareto(_PARETO, (_RANKED_DRAWS, agents))
     skills = np.minimum(max_multiplier, (max_multiplier - 1) * draws + 1)

@@ -47,9 +47,7 @@ def make(name, length, dtype=jnp.float32):
     """Our environment of a case of `gather_trade_build_cases`, and its parameters."""
     case = CASES[name]
     simultaneous = case.get("multi_action_mode_agents", False)
-    static, numbers = zip(
-        *(_component(*pair) for pair in case["components"]), strict=True
-    )
+    static, numbers = zip(*(_component(*pair) for pair in case["components"]), strict=True)
     method = case.get("energy_warmup_method", "decay")
     options = {
         "components": static,

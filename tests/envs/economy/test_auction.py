@@ -89,11 +89,16 @@ def test_own_orders_are_not_among_those_available():
     market(Buy_Wood=[(0, 3), (1, 3)])
     market(Buy_Wood=(0, 3), Sell_Wood=(2, 9))
     seen = market.seen()
-    column = {name: np.asarray(value)[:, 3].tolist() for name, value in seen.agents.items() if
-              name in ("my_bids-Wood", "available_bids-Wood")}
+    column = {
+        name: np.asarray(value)[:, 3].tolist()
+        for name, value in seen.agents.items()
+        if name in ("my_bids-Wood", "available_bids-Wood")
+    }
     assert column == {"my_bids-Wood": [2, 1, 0], "available_bids-Wood": [1, 2, 3]}
-    asks = {name: np.asarray(seen.agents[name])[:, 9].tolist() for name in
-            ("my_asks-Wood", "available_asks-Wood")}
+    asks = {
+        name: np.asarray(seen.agents[name])[:, 9].tolist()
+        for name in ("my_asks-Wood", "available_asks-Wood")
+    }
     assert asks == {"my_asks-Wood": [0, 0, 1], "available_asks-Wood": [1, 1, 0]}
     assert seen.planner["full_bids-Wood"].tolist() == [0, 0, 0, 3, *[0] * 7]
     assert seen.planner["full_asks-Wood"].tolist() == [*[0] * 9, 1, 0]

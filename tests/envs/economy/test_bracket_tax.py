@@ -311,7 +311,10 @@ def test_what_is_no_tax_system_is_refused(options, message):
     ("numbers", "message"),
     [
         ({"period": 0}, r"PeriodicBracketTax\.period must be at least 1, got 0"),
-        ({"rates": floats(0.5, 1.5)}, r"PeriodicBracketTax\.rates must be at least 0 and at most 1"),
+        (
+            {"rates": floats(0.5, 1.5)},
+            r"PeriodicBracketTax\.rates must be at least 0 and at most 1",
+        ),
         ({"rates": floats(0.5)}, r"rates must have 2 entries, got the shape \(1,\)"),
         ({"annealing_slope": -1.0}, r"annealing_slope must be at least 0, got -1"),
         ({"annealing_slope": np.nan}, r"annealing_slope must be at least 0, got nan"),

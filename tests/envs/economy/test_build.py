@@ -14,7 +14,11 @@ FIELD = ".@W.;....;S..."
 def test_a_house_costs_a_unit_of_each_and_labour_and_pays_by_skill():
     component = part_of(Build(), 4)
     state = state_of(
-        FIELD, [(0, 0), (1, 1), (1, 2), (2, 3)], coin=(1, 2, 3, 4), stone=(2, 1, 0, 5), wood=(1,) * 4
+        FIELD,
+        [(0, 0), (1, 1), (1, 2), (2, 3)],
+        coin=(1, 2, 3, 4),
+        stone=(2, 1, 0, 5),
+        wood=(1,) * 4,
     ).replace(own={"Build": BuildState(floats(11, 12, 13, 14), floats(1, 1, 1, 1))})
     mask = component.agent_masks(state, ())[""]
     assert mask.tolist() == [[True], [True], [False], [True]]  # 2 has no stone

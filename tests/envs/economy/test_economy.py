@@ -168,9 +168,7 @@ def test_own_features_and_masks_are_seen(wages):
     column = env.agent_features.index("Wages-worked")
     np.testing.assert_array_equal(obs["agents"]["flat"][:, column], [0, 3])
     first = env.by_agent_features.index("Wages-grid/0")
-    np.testing.assert_array_equal(
-        obs["planner"]["by_agent"][:, first : first + 3], [[0, 1, 2]] * 2
-    )
+    np.testing.assert_array_equal(obs["planner"]["by_agent"][:, first : first + 3], [[0, 1, 2]] * 2)
     assert obs["planner"]["flat"][env.planner_features.index("Wages-wage")] == 2
     # The planner's mask was not given: it may choose all.
     assert obs["planner"]["action_mask"].tolist() == [[True, True, True]]
@@ -246,8 +244,8 @@ def test_steps_count_as_positive_by_the_mean_reward():
 def test_planners_judge_their_own_agents_apart():
     welfares = {
         "coin_eq_times_productivity": lambda coin, utility: (
-            1 - abs(coin[0] - coin[1]) / coin.sum()
-        ) * coin.sum() / 2,
+            (1 - abs(coin[0] - coin[1]) / coin.sum()) * coin.sum() / 2
+        ),
         "inv_income_weighted_coin_endowments": lambda coin, utility: (
             (coin / np.maximum(coin, 1)).sum() / (1 / np.maximum(coin, 1)).sum()
         ),

@@ -142,6 +142,7 @@ def test_what_means_nothing_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
+
 def _economies(count, buffer=10):
     """As many, without samples."""
     one = saez.init(3, buffer)
