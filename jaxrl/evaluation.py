@@ -1,18 +1,24 @@
 """Evaluation: whole episodes of a fixed policy, one an environment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl import episodes as measures
 from jaxrl.algorithm import no_carry
+from jaxrl.multi_agent import is_game
+from jaxrl.networks.heads import action_head
+from jaxrl.networks.net import MASK_KEY
+from jaxrl.spaces import Discrete, MultiDiscrete
 from jaxrl.vector import VecEnv
 
-# Any number that no split of a key reaches.
+# Any numbers that no split of a key reaches.
 EVALUATION_STREAM = 0x6576616C
+_LEGAL_STREAM = 0x6C65676C
 
 
 def evaluation_key(key: jax.Array, evaluation_seed: int) -> jax.Array:
@@ -136,17 +142,52 @@ def _run(
 
 
 def random_act(env: Any, env_params: Any) -> Callable[[Any, Any, Any, jax.Array | None], Any]:
-    """An `act` that draws uniformly from the action space: the baseline of every task.
+    """An `act` that draws uniformly from what is legal: the baseline of every task.
 
-    It ignores policy and observation (a mask of legal actions too) and has no greedy form.
+    What is legal says the `action_mask` of a `Discrete` or `MultiDiscrete` action
+    (`jaxrl.environment`), in games that of each role: each choice is uniform over its legal values,
+    and where a mask says what is legal after the first choice, that one is uniform over those after
+    which something is. Where nothing is legal, and without a mask, it is uniform over the action
+    space. It ignores the policy and all else that is observed, and has no greedy form.
     """
     space = env.action_space(env_params)
+    roles = env.roles if is_game(env) else {}
+    spaces = {role: env.role_action_space(role, env_params) for role in roles}
 
     def act(policy: Any, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:
         del policy
         if key is None:
             raise ValueError("a random policy has no greedy action")
-        keys = jax.random.split(key, jax.tree.leaves(obs)[0].shape[0])
-        return jax.vmap(space.sample)(keys), carry
+        action = jax.vmap(space.sample)(jax.random.split(key, jax.tree.leaves(obs)[0].shape[0]))
+        key_legal = jax.random.fold_in(key, _LEGAL_STREAM)
+        if not roles:
+            return _legal(key_legal, space, obs, action, 1), carry
+        keys = dict(zip(roles, jax.random.split(key_legal, len(roles)), strict=True))
+        return {
+            role: _legal(keys[role], spaces[role], obs[role], action[role], 1 + len(shape))
+            for role, shape in roles.items()
+        }, carry
 
     return act
+
+
+def _legal(key: jax.Array, space: Any, obs: Any, action: Any, lead: int) -> Any:
+    """Uniform legal actions with `lead` leading axes; `action` where there is no mask of them."""
+    if not isinstance(space, (Discrete, MultiDiscrete)) or not isinstance(obs, Mapping):
+        return action
+    if MASK_KEY not in obs:
+        return action
+    mask = obs[MASK_KEY]
+    conditional = mask.ndim - lead == 3
+    # Equal logits: what the head makes of a mask is uniform over what is legal.
+    head = action_head(space, multi_discrete="conditional" if conditional else "independent")
+    exists = np.ones(mask.shape[-1], bool)
+    if isinstance(space, MultiDiscrete):
+        sizes = space.nvec[1:] if conditional else space.nvec
+        exists = np.arange(mask.shape[-1]) < np.asarray(sizes)[:, None]
+    some = jnp.any(mask & np.broadcast_to(exists, mask.shape), axis=-1, keepdims=True)
+    if conditional:
+        some = jnp.any(jnp.all(some, axis=-2, keepdims=True), axis=-3, keepdims=True)
+    logits = jnp.zeros((*mask.shape[:lead], head.num_outputs), jnp.float32)
+    distribution = head.distribution(logits, jnp.zeros(0, jnp.float32), mask | ~some)
+    return head.to_action(distribution.sample(key)).astype(action.dtype)

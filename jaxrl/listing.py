@@ -35,13 +35,15 @@ def describe_space(space: Any) -> str:
     import numpy as np
     from gymnax.environments import spaces
 
-    from jaxrl.spaces import MultiDiscrete
+    from jaxrl.spaces import MultiDiscrete, Repeated
 
     if isinstance(space, spaces.Dict):
         inner = ", ".join(f"{name}: {describe_space(s)}" for name, s in space.spaces.items())
         return f"{{{inner}}}"
     if isinstance(space, spaces.Tuple):
         return f"({', '.join(describe_space(s) for s in space.spaces)})"
+    if isinstance(space, Repeated):
+        return f"{' x '.join(map(str, space.counts))} x {describe_space(space.space)}"
     if isinstance(space, MultiDiscrete):
         return f"MultiDiscrete({list(map(int, np.asarray(space.nvec)))})"
     if isinstance(space, spaces.Discrete):

@@ -374,7 +374,7 @@ def test_environment_that_cannot_be_made_is_listed_with_the_reason(monkeypatch):
 def test_spaces_in_words():
     from gymnax.environments import spaces
 
-    from jaxrl.spaces import MultiDiscrete
+    from jaxrl.spaces import MultiDiscrete, Repeated
 
     box = spaces.Box(0, 1, (10, 10, 4), np.float32)
     assert listing.describe_space(box) == "float32[10, 10, 4] in [0, 1]"
@@ -384,6 +384,8 @@ def test_spaces_in_words():
     assert listing.describe_space(nested) == text
     pair = spaces.Tuple((spaces.Discrete(2), MultiDiscrete((2, 3))))
     assert listing.describe_space(pair) == "(Discrete(2), MultiDiscrete([2, 3]))"
+    repeated = Repeated(MultiDiscrete((2, 3)), (4,))
+    assert listing.describe_space(repeated) == "4 x MultiDiscrete([2, 3])"
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Breakout-MinAtar", "Pendulum-v1", "brax/ant"])

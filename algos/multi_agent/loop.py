@@ -72,21 +72,16 @@ def multi_agent(
     venv = VecEnv(env, config.num_envs // config.env_shards, config.reset_chunk or None)
     actor = _actor(env, nets)
 
+    def learner(role: str, shards: Shards) -> Callable:
+        mine, net = config.of_role(role), nets[role]
+        optimise = make_optimise(net, record, scale_advantage, optimiser, mine, shards)
+        lead = 1 + len(env.roles[role])
+        return _learner(advantage, optimise, mine.normalize_observation, lead, shards)
+
     def make(shards: Shards) -> Functions:
         """(init, step) of one env shard."""
         collect = make_collect(venv, actor, config.of_role(roles[0]), shards)
-        learners = {
-            role: _learner(
-                advantage,
-                make_optimise(
-                    nets[role], record, scale_advantage, optimiser, config.of_role(role), shards
-                ),
-                config.of_role(role).normalize_observation,
-                1 + len(env.roles[role]),
-                shards,
-            )
-            for role in roles
-        }
+        learners = {role: learner(role, shards) for role in roles}
         init = _make_init(venv, nets, record, optimiser, config, shards)
         return init, _make_step(env, collect, learners, shards)
 

@@ -31,19 +31,46 @@ class _Row(NamedTuple):
     roles: dict[str, tuple[RoleConfig, RoleHyperparameters]]
 
 
+_MLP = NetworkConfig(hidden=(128, 128), activation="relu", shared_torso=True)
+
 _TABLE: tuple[_Row, ...] = (
+    # Agents learn to answer the schedules of a planner that draws them at random, before it learns.
+    # With less entropy all of them soon work the same hours, whatever their skill.
     _Row(
         "OneStepEconomy-*",
-        2_000_000,
-        dict(num_envs=64, num_steps=16),
+        1_024_000,
+        dict(num_envs=512, num_steps=2),
         {
             "agents": (
-                RoleConfig(num_epochs=4, num_minibatches=4, normalize_reward=True),
-                RoleHyperparameters(lr=3e-3, lr_final=0.1, gamma=1.0, entropy_coef=0.01),
+                RoleConfig(normalize_observation=True, normalize_reward=True),
+                RoleHyperparameters(
+                    lr=1e-3, lr_final=0.1, gamma=1.0, gae_lambda=1.0, entropy_coef=0.3
+                ),
             ),
             "planner": (
-                RoleConfig(num_epochs=4, num_minibatches=4, normalize_reward=True),
-                RoleHyperparameters(lr=1e-3, lr_final=0.1, gamma=1.0, entropy_coef=0.01),
+                RoleConfig(normalize_reward=True),
+                RoleHyperparameters(
+                    lr=3e-4, lr_final=0.1, gamma=1.0, entropy_coef=0.05, start_update=400
+                ),
+            ),
+        },
+    ),
+    # With all the cost of labour from the beginning agents learn not to work before they learn to
+    # build: train with `labor_annealing=4 annealing=episodes`, as experiments/economy does.
+    _Row(
+        "GatherTradeBuild-*",
+        1_000_000,
+        dict(num_envs=32, num_steps=100),
+        {
+            "agents": (
+                RoleConfig(3, 8, normalize_observation=True, normalize_reward=True, network=_MLP),
+                RoleHyperparameters(lr=1e-3, lr_final=0.3, gamma=0.995, entropy_coef=0.02),
+            ),
+            "planner": (
+                RoleConfig(4, 2, normalize_observation=True, normalize_reward=True),
+                RoleHyperparameters(
+                    lr=2e-3, lr_final=0.3, gamma=0.995, gae_lambda=0.98, entropy_coef=0.01
+                ),
             ),
         },
     ),

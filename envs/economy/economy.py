@@ -35,7 +35,7 @@ from jaxrl.environment import EnvParams
 from jaxrl.envs.economy import metrics, observations
 from jaxrl.envs.economy.checks import checked_groups, one_of, placed, whole
 from jaxrl.envs.economy.choices import choices_of
-from jaxrl.envs.economy.components.component import Component, Setting
+from jaxrl.envs.economy.components.component import Component, Setting, Turn
 from jaxrl.envs.economy.features import Table, column_names, gather_features
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.state import COMMODITIES, NOBODY, State
@@ -281,9 +281,8 @@ class Economy(Game):
         events = {}
         for component in self.components:
             name = component.name
-            state, event = component.step(
-                state, draws[name], agents[name], planners[name], params.rules[name]
-            )
+            turn = Turn(draws[name], agents[name], planners[name])
+            state, event = component.step(state, turn, params.rules[name])
             if jax.tree.leaves(event):
                 events[name] = event
         resources = grow_back(

@@ -96,7 +96,7 @@ class GatherTradeBuild(Economy):
             simultaneous: whether agents choose for each component apart.
             welfare: the planners'.
             annealing: what labour is annealed by.
-            regrowth_reach: how far around a source its regrowth depends on what lies there.
+            regrowth_reach: how far around a source counts for what grows back on it.
             dtype: of what is not whole.
 
         Raises:
@@ -206,8 +206,8 @@ def ranked_payments(agents: int, max_multiplier: float, payment: float) -> np.nd
     """Pay for a house by rank of skill, the least skilled first, float64 [N].
 
     The mean of ranked draws min(m, (m - 1) x + 1) over 100,000 populations of N, x from a Pareto
-    (Lomax) distribution with parameter 4, times the payment for a skill of 1. With m = 3 and 10 coin
-    four agents get 11.33, 13.27, 16.47, 22.25. The draws are those of the package.
+    (Lomax) distribution with parameter 4, times the payment for a skill of 1. Four agents get
+    11.33, 13.27, 16.47, 22.25 coin with m = 3 and 10 coin. The draws are those of the package.
     """
     draws = np.random.RandomState(_RANKED_SEED).pareto(_PARETO, (_RANKED_DRAWS, agents))
     skills = np.minimum(max_multiplier, (max_multiplier - 1) * draws + 1)

@@ -12,7 +12,6 @@ does; `grid` only the grid. The machine should do nothing else.
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -79,16 +78,14 @@ def main() -> None:
     if args.peer_only:
         print(json.dumps(peer()))
         return
-    found: dict[str, list[Any]] = {"arcle": [], **{name: [] for name in OURS}}
-    for _ in range(args.rounds):
-        found["arcle"].append(_json([args.peer, __file__, "--peer-only"]))
-        for name, words in OURS.items():
-            command = [sys.executable, "-m", "jaxrl", "bench", "env", *words, "--no-cache"]
-            found[name].append(_json(command))
-        print(json.dumps({name: _median(rows) for name, rows in found.items()}), flush=True)
+    from jaxrl import peers
     from jaxrl.benchmark import write_record
 
-    medians = {name: _median(rows) for name, rows in found.items()}
+    ours = [sys.executable, "-m", "jaxrl", "bench", "env"]
+    commands = {"arcle": [args.peer, __file__, "--peer-only"]}
+    commands |= {name: [*ours, *words, "--no-cache"] for name, words in OURS.items()}
+    found = peers.in_turns(commands, args.rounds)
+    medians = peers.medians(found)
     ratios = {
         f"{name} / arcle": {"ratio": medians[name] / medians["arcle"], "asked": asked, "aim": aim}
         for name, (asked, aim) in TARGETS.items()
@@ -96,17 +93,6 @@ def main() -> None:
     command = f"python experiments/arcle/speed.py --rounds {args.rounds}"
     results = {"ratios": ratios, "medians": medians}
     write_record(args.out, command, results, rounds=args.rounds, measurements=found)
-
-
-def _median(rows: list[Any]) -> float:
-    return statistics.median(row.get("median", row.get("steps_per_s")) for row in rows)
-
-
-def _json(command: list[str]) -> Any:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 if __name__ == "__main__":

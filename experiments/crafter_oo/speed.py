@@ -10,9 +10,7 @@ The machine should do nothing else.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -46,19 +44,17 @@ def main() -> None:
     if args.worlds:
         print(json.dumps(worlds()))
         return
-    peers = args.peers
-    found: dict[str, list[Any]] = {name: [] for name in (*OURS, "worlds", *peers)}
-    for _ in range(args.rounds):
-        for name, words in OURS.items():
-            command = [sys.executable, "-m", "jaxrl", "bench", "env", *words, "--repeats", "3"]
-            found[name].append(_json([*command, "--no-cache"]))
-        found["worlds"].append(_json([sys.executable, __file__, "--peer", "-", "--worlds"]))
-        for name in peers:
-            found[name].append(_json([str(args.peer), str(HERE / "peer.py"), name]))
-        print(json.dumps({name: _median(rows) for name, rows in found.items()}), flush=True)
+    from jaxrl import peers
     from jaxrl.benchmark import write_record
 
-    medians = {name: _median(rows) for name, rows in found.items()}
+    ours = [sys.executable, "-m", "jaxrl", "bench", "env"]
+    commands = {
+        name: [*ours, *words, "--repeats", "3", "--no-cache"] for name, words in OURS.items()
+    }
+    commands["worlds"] = [sys.executable, __file__, "--peer", "-", "--worlds"]
+    commands |= {name: [str(args.peer), str(HERE / "peer.py"), name] for name in args.peers}
+    found = peers.in_turns(commands, args.rounds)
+    medians = peers.medians(found)
     ratios = {
         what: {"ratio": medians[over] / medians[under], "target": target}
         for what, (over, under, target) in RATIOS.items()
@@ -99,24 +95,6 @@ def worlds(batch: int = 1024) -> dict[str, Any]:
         jax.block_until_ready(reset(keys))
         took.append(1e3 * (time.perf_counter() - started) / batch)
     return {"median": statistics.median(took[1:]), "all": took[1:]}
-
-
-def _median(rows: list[Any]) -> float:
-    return statistics.median(row.get("median", row.get("steps_per_s")) for row in rows)
-
-
-def _json(command: list[str]) -> Any:
-    # The flag that jaxrl sets for itself (see docs of `jaxrl`), so that both sides have it.
-    flags = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
-    environment = {
-        **os.environ,
-        "JAX_ENABLE_COMPILATION_CACHE": "false",
-        "XLA_FLAGS": os.environ.get("XLA_FLAGS", flags),
-    }
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 if __name__ == "__main__":

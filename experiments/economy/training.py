@@ -2,11 +2,12 @@
 
     python experiments/economy/training.py [--seeds 4] [--systems none us-federal saez learned]
 
-Phase 1: agents learn in the free market while the cost of labour grows from 0 to all of it. Phase 2:
-from the same agents, all systems get the same further steps, with the full cost of labour; the
-planner of "learned" learns from the beginning of phase 2. Everything else is the paper's scenario:
-25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The buffer of
-Saez's formula is shared by all economies after each update, like the package's global buffer.
+Phase 1: agents learn in the free market while the cost of labour grows from 0 to all of it.
+Phase 2: from the same agents, all systems get the same further steps, with the full cost of labour;
+the planner of "learned" learns from the beginning of phase 2. Everything else is the paper's
+scenario: 25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The
+buffer of Saez's formula is shared by all economies after each update, like the package's global
+buffer.
 
 Equality, productivity (all coin at the end) and their product are means over the episodes that
 ended in the last part of phase 2. Writes results/training.json and pictures after each run; runs
@@ -73,7 +74,7 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
             lr=lr, lr_final=0.3, gamma=0.995, gae_lambda=0.95, entropy_coef=args.entropy
         ),
         "planner": RoleHyperparameters(
-            lr=args.planner_lr, lr_final=0.3, gamma=0.995, gae_lambda=0.98, entropy_coef=0.02
+            lr=args.planner_lr, lr_final=0.3, gamma=0.995, gae_lambda=0.98, entropy_coef=0.01
         ),
     }
     configs = {"agents": agents, "planner": planner}
@@ -195,13 +196,13 @@ def main() -> None:
     parser.add_argument("--phase2", type=int, default=120, help="updates")
     parser.add_argument("--envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--minibatches", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--minibatches", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--lr2", type=float, default=5e-4, help="of agents in phase 2")
-    parser.add_argument("--planner-lr", type=float, default=1e-3)
+    parser.add_argument("--planner-lr", type=float, default=2e-3)
     parser.add_argument("--entropy", type=float, default=0.02)
-    parser.add_argument("--annealing", type=float, default=8.0, help="episodes, of phase 1")
+    parser.add_argument("--annealing", type=float, default=4.0, help="episodes, of phase 1")
     parser.add_argument("--last", type=float, default=0.25, help="part of phase 2 measured")
     parser.add_argument("--out", type=Path, default=RESULTS / "training.json")
     args = parser.parse_args()

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl.envs.economy import market
-from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace
+from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace, Turn
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.state import COMMODITIES, State
 
@@ -95,17 +95,10 @@ class ContinuousDoubleAuction(Component):
         )
         return state.replace(own={**state.own, self.name: own})
 
-    def step(
-        self,
-        state: State,
-        draws: Any,
-        agents: Mapping[str, jax.Array],
-        planners: Mapping[str, jax.Array],
-        params: Any,
-    ) -> tuple[State, market.Trades]:
+    def step(self, state: State, turn: Turn, params: Any) -> tuple[State, market.Trades]:
         """New orders, trades, and orders that have grown too old; `info` has the trades [C, R]."""
         own = state.own[self.name]
-        state, book = self._submit(state, own.book, agents, params)
+        state, book = self._submit(state, own.book, turn.agents, params)
         # Agents who choose of each subspace may bid and ask in the same step.
         rounds = self.where.agents * (2 if self.where.simultaneous else 1)
         book, trades = jax.vmap(lambda book: market.match(book, rounds))(book)

@@ -19,7 +19,6 @@ Source: Zheng et al. (2020), arXiv 2004.13332; `ai-economist` 1.7.1, `PeriodicBr
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -28,7 +27,7 @@ import numpy as np
 from flax import struct
 
 from jaxrl.envs.economy import saez, tax
-from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace
+from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace, Turn
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.metrics import inverse_income_weights, uniform_weights
 from jaxrl.envs.economy.ordering import ascending
@@ -224,18 +223,11 @@ class PeriodicBracketTax(Component):
         )
         return state.replace(own={**state.own, self.name: own})
 
-    def step(
-        self,
-        state: State,
-        draws: Any,
-        agents: Mapping[str, jax.Array],
-        planners: Mapping[str, jax.Array],
-        params: Any,
-    ) -> tuple[State, TaxDay]:
+    def step(self, state: State, turn: Turn, params: Any) -> tuple[State, TaxDay]:
         """Rates are set on the first day and taxes collected on the last."""
         own = state.own[self.name]
         own = own.replace(limit=self._limit(state.completions, params))
-        own = self._set_rates(own, draws, planners)
+        own = self._set_rates(own, turn)
         last_day = own.position >= jnp.asarray(params.period, jnp.int32)
         rates = self._limited(own.rates, own.limit)
         collected, day = self._collect(state, own, rates)
@@ -319,12 +311,12 @@ class PeriodicBracketTax(Component):
         """Rates as charged: planners are limited by their masks, all others here."""
         return rates if self.system == "learned" else jnp.minimum(rates, limit)
 
-    def _set_rates(self, own: TaxState, draws: Any, planners: Mapping[str, jax.Array]) -> TaxState:
+    def _set_rates(self, own: TaxState, turn: Turn) -> TaxState:
         """The first day."""
         first_day = own.position == 1
         rates, learned = own.rates, own.saez
         if self.system == "learned":
-            choices = [planners[choice.name] for choice in self.planner_actions()]
+            choices = [turn.planners[choice.name] for choice in self.planner_actions()]
             chosen = jnp.stack(choices, axis=1)
             grid = jnp.asarray(self._grid(), self.where.dtype)
             rates = jnp.where(chosen > 0, grid[jnp.maximum(chosen - 1, 0)], rates)
@@ -341,7 +333,7 @@ class PeriodicBracketTax(Component):
                     self.elasticity,
                 )
 
-            learned, rates = jax.vmap(by_formula)(draws["rates"], learned)
+            learned, rates = jax.vmap(by_formula)(turn.draws["rates"], learned)
         learned = jax.tree.map(lambda x, y: jnp.where(first_day, x, y), learned, own.saez)
         rates = jnp.where(first_day, rates, own.rates)
         shown = jnp.where(first_day, self._limited(rates, own.limit), own.shown_rates)

@@ -8,14 +8,13 @@ Source: Zheng et al. (2020), arXiv 2004.13332; `ai-economist` 1.7.1, `Build`.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace
+from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace, Turn
 from jaxrl.envs.economy.components.drawn_skills import SKILLS, check_distribution, lognormal, lomax
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.state import NOBODY, State
@@ -92,16 +91,9 @@ class Build(Component):
         own = BuildState(payment=rate * self.payment, skill=skill)
         return state.replace(own={**state.own, self.name: own})
 
-    def step(
-        self,
-        state: State,
-        draws: Any,
-        agents: Mapping[str, jax.Array],
-        planners: Mapping[str, jax.Array],
-        params: Any,
-    ) -> tuple[State, dict[str, jax.Array]]:
+    def step(self, state: State, turn: Turn, params: Any) -> tuple[State, dict[str, jax.Array]]:
         """Houses of those who want one and can; nobody is in another's way."""
-        builds = (agents[""] > 0) & self._can_build(state)
+        builds = (turn.agents[""] > 0) & self._can_build(state)
         spent = builds.astype(jnp.int32)[None, :]
         dtype = state.coin.dtype
         owner = jnp.arange(self.where.agents, dtype=jnp.int8)

@@ -54,6 +54,20 @@ class Subspace(NamedTuple):
     size: int
 
 
+class Turn(NamedTuple):
+    """What a component's step is made of besides the state.
+
+    Attributes:
+        draws: as of `Component.draw`.
+        agents: int32 [N] for each of `Component.agent_actions`, by name: 0 is to do nothing.
+        planners: int32 [P] for each of `Component.planner_actions`.
+    """
+
+    draws: Any
+    agents: Mapping[str, jax.Array]
+    planners: Mapping[str, jax.Array]
+
+
 class Features(NamedTuple):
     """What a component shows; each entry is a named feature, without the component's name.
 
@@ -131,21 +145,12 @@ class Component:
         """The draws of a step, a pytree, independent of the state."""
         return ()
 
-    def step(
-        self,
-        state: State,
-        draws: Any,
-        agents: Mapping[str, jax.Array],
-        planners: Mapping[str, jax.Array],
-        params: Any,
-    ) -> tuple[State, Any]:
+    def step(self, state: State, turn: Turn, params: Any) -> tuple[State, Any]:
         """The rules.
 
         Args:
             state: the state before.
-            draws: as of `draw`.
-            agents: int32 [N] for each of `agent_actions`, by name: 0 is to do nothing.
-            planners: int32 [P] for each of `planner_actions`.
+            turn: draws and actions.
             params: its own.
 
         Returns:

@@ -8,14 +8,13 @@ Source: Zheng et al. (2020), arXiv 2004.13332; `ai-economist` 1.7.1, `Gather`.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace
+from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace, Turn
 from jaxrl.envs.economy.components.drawn_skills import check_distribution, lognormal, lomax
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.ordering import random_order
@@ -96,20 +95,13 @@ class Gather(Component):
             bonus = jax.random.uniform(key_bonus, (len(COMMODITIES), agents), self.where.dtype)
         return {"order": random_order(key_order, agents), "bonus": bonus}
 
-    def step(
-        self,
-        state: State,
-        draws: Any,
-        agents: Mapping[str, jax.Array],
-        planners: Mapping[str, jax.Array],
-        params: Any,
-    ) -> tuple[State, dict[str, jax.Array]]:
+    def step(self, state: State, turn: Turn, params: Any) -> tuple[State, dict[str, jax.Array]]:
         """Moves in turn, and what lies on the tiles that agents are on then."""
-        location = self._move(state, draws["order"], agents[""])
+        location = self._move(state, turn.draws["order"], turn.agents[""])
         moved = jnp.any(location != state.location, axis=-1)
         lying = at(state.resources, location)
         found = lying > 0
-        bonus = draws["bonus"] < state.own[self.name].bonus_probability[None, :]
+        bonus = turn.draws["bonus"] < state.own[self.name].bonus_probability[None, :]
         taken = found.astype(jnp.int32)
         gathered = taken + (found & bonus).astype(jnp.int32)
         dtype = state.coin.dtype

@@ -4,12 +4,9 @@ It should be the last component. Source: `ai-economist` 1.7.1, `WealthRedistribu
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-import jax
-
-from jaxrl.envs.economy.components.component import Component
+from jaxrl.envs.economy.components.component import Component, Turn
 from jaxrl.envs.economy.state import State
 from jaxrl.envs.economy.tax import equal_shares
 
@@ -18,13 +15,6 @@ from jaxrl.envs.economy.tax import equal_shares
 class WealthRedistribution(Component):
     """Equal shares of all coin."""
 
-    def step(
-        self,
-        state: State,
-        draws: Any,
-        agents: Mapping[str, jax.Array],
-        planners: Mapping[str, jax.Array],
-        params: Any,
-    ) -> tuple[State, tuple[()]]:
+    def step(self, state: State, turn: Turn, params: Any) -> tuple[State, tuple[()]]:
         """Inventories with which all own the same, what is in escrow counted."""
         return state.replace(coin=equal_shares(state.coin, state.coin_escrow)), ()

@@ -6,7 +6,6 @@ differences: `pareto` is heeded, and labour of the last choice is what is done (
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace
+from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace, Turn
 from jaxrl.envs.economy.response import HOURS
 from jaxrl.envs.economy.skills import pareto_skills
 from jaxrl.envs.economy.state import State
@@ -64,16 +63,9 @@ class SimpleLabor(Component):
         own = LaborState(skill=skill, production=jnp.zeros_like(skill))
         return state.replace(own={**state.own, self.name: own})
 
-    def step(
-        self,
-        state: State,
-        draws: Any,
-        agents: Mapping[str, jax.Array],
-        planners: Mapping[str, jax.Array],
-        params: Any,
-    ) -> tuple[State, dict[str, jax.Array]]:
+    def step(self, state: State, turn: Turn, params: Any) -> tuple[State, dict[str, jax.Array]]:
         """Work; labour is that of the last step in which an agent worked."""
-        hours, own = agents[""], state.own[self.name]
+        hours, own = turn.agents[""], state.own[self.name]
         worked = hours.astype(state.coin.dtype)
         income = worked * own.skill
         after = state.replace(

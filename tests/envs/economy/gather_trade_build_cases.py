@@ -147,10 +147,12 @@ CASES = {
         resource_regen_prob=0.2,
         samples=True,
     ),
+    # All that is paid is a binary fraction: shares of wealth are exact, and so are incomes, which
+    # otherwise are 0 or -1e-16 by how they round.
     "equal wealth": _fixed(
         _FIELD,
         [
-            _BUILD,
+            ("Build", {}),
             _BRIEF_MARKET,
             _GATHER,
             _tax(
@@ -159,7 +161,7 @@ CASES = {
                 bracket_spacing="linear",
                 n_brackets=4,
                 top_bracket_cutoff=12,
-                fixed_bracket_rates=[0.1, 0.3, 0.2, 0.9],
+                fixed_bracket_rates=[0.125, 0.5, 0.25, 0.875],
             ),
             ("WealthRedistribution", {}),
         ],
@@ -167,6 +169,7 @@ CASES = {
         planner_gets_spatial_info=False,
         resource_regen_prob=0.2,
     ),
+    # Cutoffs of powers of 2, which the package's logarithms do not move by a last digit.
     "whole map": _random(
         (10, 8),
         [
@@ -174,7 +177,7 @@ CASES = {
             _MARKET,
             _GATHER,
             _tax(
-                period=8, bracket_spacing="log", n_brackets=3, top_bracket_cutoff=20, rate_disc=0.1
+                period=8, bracket_spacing="log", n_brackets=3, top_bracket_cutoff=16, rate_disc=0.1
             ),
         ],
         agents=3,

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.environment import strong
-from jaxrl.envs.economy.components.component import Setting
+from jaxrl.envs.economy.components.component import Setting, Turn
 from jaxrl.envs.economy.layouts import parse
 from jaxrl.envs.economy.state import State
 from tests.unoptimised import jit
@@ -68,4 +68,4 @@ def step(component, state, agents=None, planners=None, draws=(), params=None):
         {name: whole(*values) for name, values in (actions or {}).items()}
         for actions in (agents, planners)
     )
-    return _program(component)(state, draws, agents, planners, strong(params) if params else ())
+    return _program(component)(state, Turn(draws, agents, planners), strong(params))

@@ -62,12 +62,12 @@ class Wages(Component):
     def draw(self, key):
         return jax.random.uniform(key, (self.where.agents,), jnp.float32)
 
-    def step(self, state, draws, agents, planners, params):
-        own, job = state.own[self.name], agents["job"]
-        extra = planners["extra"][jnp.asarray(self.where.groups)]
+    def step(self, state, turn, params):
+        own, job = state.own[self.name], turn.agents["job"]
+        extra = turn.planners["extra"][jnp.asarray(self.where.groups)]
         paid = job.astype(jnp.float32) * params.wage + extra.astype(jnp.float32) + own.bonus
         paid = jnp.where(job > 0, paid, 0)
-        labor = jnp.where(agents["rest"] > 0, jnp.float32(0), state.labor + 1)
+        labor = jnp.where(turn.agents["rest"] > 0, jnp.float32(0), state.labor + 1)
         own = own.replace(worked=own.worked + (job > 0).astype(jnp.int32))
         return (
             state.replace(coin=state.coin + paid, labor=labor, own={**state.own, self.name: own}),
