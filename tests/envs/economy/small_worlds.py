@@ -1,4 +1,4 @@
-"""Components alone on maps of a few tiles, in states made by hand."""
+"""Economies of a few tiles, and components alone in states made by hand."""
 
 import functools
 
@@ -7,9 +7,19 @@ import numpy as np
 
 from jaxrl.environment import strong
 from jaxrl.envs.economy.components.component import Setting, Turn
+from jaxrl.envs.economy.economy import Economy
 from jaxrl.envs.economy.layouts import parse
 from jaxrl.envs.economy.state import State
+from jaxrl.envs.economy.world import fixed_world
 from tests.unoptimised import jit
+
+WORLD = fixed_world(parse(".@W.;....;S..."))
+
+
+def economy(*components, world=WORLD, agents=2, **options):
+    """An economy of components, and its parameters."""
+    env = Economy(components, world, agents, **{"reach": 1, **options})
+    return env, strong(env.default_params)
 
 
 def floats(*values):
