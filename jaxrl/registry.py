@@ -397,6 +397,9 @@ def _cast(name: str, value: Any, default: Any) -> Any:
         raise ValueError(f"{name} is a record of {fields}, which {value!r} is not")
     if jax.tree.structure(value) == jax.tree.structure(default):  # type: ignore[operator]
         return jax.tree.map(cast, value, default)
+    if isinstance(default, dict | tuple):
+        parts = ", ".join(f"{name}.{part}" for part in default) or "nothing"
+        raise ValueError(f"{name} is a record of {parts}, which {value!r} is not")
     new = cast(value, default)
     if isinstance(value, tuple) and new.shape != default.shape:
         shape = list(default.shape)

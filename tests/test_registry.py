@@ -144,6 +144,46 @@ def test_a_bad_override_is_explained(env_id, overrides, message):
     assert "\n" not in str(error.value)
 
 
+def test_overrides_go_down_into_dictionaries_of_records():
+    env, params = jaxrl.make(
+        "GatherTradeBuild-v1", **{"rules.PeriodicBracketTax.period": 20, "rules.Build.labor": 3}
+    )
+    assert (params.rules["PeriodicBracketTax"].period, params.rules["Build"].labor) == (20, 3.0)
+    assert params.rules["PeriodicBracketTax"].period.dtype == jnp.int32
+    assert params.rules["Build"].labor.dtype == jnp.float32
+    unchanged = env.default_params.rules
+    assert unchanged["PeriodicBracketTax"].period == 100
+    assert set(params.rules) == set(unchanged)
+    swept = registry.replaced(params, "rules.Build.labor", np.array([1.0, 2.0]))
+    assert swept.rules["Build"].labor.shape == (2,) and params.rules["Build"].labor == 3
+    whole = registry.replaced(params, "rules", {**params.rules, "Build": swept.rules["Build"]})
+    assert whole.rules["Build"].labor.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("rules.Buld.labor", 1.0, "no parameter 'rules.Buld.labor'; nearest to 'Buld': Build"),
+        ("rules.Build.labour", 1.0, "no parameter .*; nearest to 'labour': labor"),
+        ("rules.Build.labor.a", 1.0, "no parameter 'rules.Build.labor.a': 'labor' is a value"),
+        ("rules.Build", 1.0, r"rules\.Build is a record of rules\.Build\.labor, rules\.Build\.max"),
+        ("rules", 1.0, r"rules is a record of rules\.Build, rules\.Contin.*, which 1\.0 is not"),
+        ("rules", {}, r"rules is a record of rules\.Build, .*, which {} is not"),
+        ("rules.PeriodicBracketTax.period", 1.5, "period is int32, which cannot hold 1.5"),
+        ("rules.PeriodicBracketTax.period", 0, r"PeriodicBracketTax\.period must be at least 1"),
+    ],
+)
+def test_a_bad_override_within_dictionaries_is_explained(name, value, message):
+    with pytest.raises(ValueError, match=message) as error:
+        jaxrl.make("GatherTradeBuild-v1", **{name: value})
+    assert "\n" not in str(error.value)
+
+
+def test_a_record_without_numbers_takes_none():
+    with pytest.raises(ValueError, match="Free is a record of nothing, which 1.0 is not"):
+        registry.replaced({"Free": ()}, "Free", 1.0)
+
+
 def test_a_field_of_the_params_comes_before_the_constructor(tables):
     class Both(Action):
         def __init__(self, reward_scale=1.0, size=1):

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxrl.envs.economy.components.component import Component, Setting
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """A whole number; `ValueError` for anything else, or one beyond its limits."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+    """A whole number, also one of NumPy's; `ValueError` for anything else, or beyond its limits."""
+    known = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not known or value < low:
         raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
     if high is not None and value > high:
         raise ValueError(f"{name} must be at most {high}, got {value}")
-    return value
+    return int(value)
 
 
 def one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
@@ -31,9 +34,9 @@ def checked_groups(groups: Sequence[int] | None, agents: int) -> tuple[int, ...]
     """
     if groups is None:
         return (0,) * agents
-    numbers = tuple(int(group) for group in groups)
+    numbers = tuple(whole("a planner in groups", group, 0) for group in groups)
     count = [numbers.count(planner) for planner in range(max(numbers, default=-1) + 1)]
-    if len(numbers) != agents or min(numbers, default=-1) < 0 or min(count, default=0) < 2:
+    if len(numbers) != agents or min(count, default=0) < 2:
         raise ValueError(
             f"groups must give each of {agents} agents a planner, numbered from 0, with at least 2"
             f" agents each, got {numbers}"

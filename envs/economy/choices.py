@@ -1,11 +1,12 @@
 """How actions of agents and planners are laid out over the components' choices."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxrl.envs.economy.checks import whole
 from jaxrl.envs.economy.components.component import Component, Subspace
 from jaxrl.spaces import Discrete, MultiDiscrete
 
@@ -51,12 +52,9 @@ class Choices(NamedTuple):
         chosen: dict[str, dict[str, jax.Array]] = {component.name: {} for component in components}
         before = 0
         for index, (name, choice) in enumerate(self.subspaces):
-            if self.several:
-                own = action[:, index]
-            else:
-                own = action - jnp.int32(before)
-                own = jnp.where((own >= 1) & (own <= choice.size), own, 0)
-            chosen[name][choice.name] = own
+            own = action[:, index] if self.several else action - jnp.int32(before)
+            there = (own >= 1) & (own <= choice.size)
+            chosen[name][choice.name] = jnp.where(there, own, 0)
             before += choice.size
         return chosen
 
@@ -84,10 +82,20 @@ def choices_of(
     of: Callable[[Component], tuple[Subspace, ...]],
     several: bool,
 ) -> Choices:
-    """The choices that components give a role, `of` a component."""
-    subspaces: list[Any] = []
+    """The choices that components give a role, `of` a component.
+
+    Raises:
+        ValueError: two choices of one component that have the same name, or one of nothing.
+    """
+    subspaces: list[tuple[str, Subspace]] = []
     for component in components:
-        subspaces += [(component.name, choice) for choice in of(component)]
+        choices = of(component)
+        names = [choice.name for choice in choices]
+        if len(set(names)) < len(names):
+            raise ValueError(f"choices of {component.name} must have different names, got {names}")
+        for choice in choices:
+            whole(f"the size of {_name(component.name, choice)}", choice.size, 1)
+        subspaces += [(component.name, choice) for choice in choices]
     return Choices(tuple(subspaces), several)
 
 

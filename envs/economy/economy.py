@@ -131,9 +131,12 @@ class Economy(Game):
         self.annealing = one_of("annealing", annealing, ANNEALINGS)
         self.full_observability, self.planner_maps = full_observability, planner_maps
         self.simultaneous, self.dtype = simultaneous, dtype
-        self.setting = Setting(self.agents, world.shape, checked_groups(groups, self.agents), dtype)
+        self.setting = Setting(
+            self.agents, world.shape, checked_groups(groups, self.agents), dtype, simultaneous
+        )
         self.components = placed(components, self.setting)
-        if world.layout is not None and (~world.layout.water).sum() < self.agents:
+        land = np.prod(world.shape) if world.layout is None else (~world.layout.water).sum()
+        if land < self.agents:
             raise ValueError(f"{self.agents} agents do not find as many tiles without water")
         self.agent_choices = choices_of(
             self.components, lambda component: component.agent_actions(), simultaneous

@@ -73,7 +73,8 @@ class GatherTradeBuild(Economy):
         Args:
             agents: N.
             layout: "quadrants"; "uniform", a random map in each episode; `UniformMaps` with other
-                options; a `Layout`; its text; or the path of a file with it, which ends in ".txt".
+                options; a `Layout`; its text; the path of a file with it, which ends in ".txt"; or
+                a `World`.
             size: H and W of the first two.
             start: "corners", where agents begin in corners by skill and are paid by rank, or
                 "random"; by default corners, and random on uniform maps.
@@ -84,10 +85,11 @@ class GatherTradeBuild(Economy):
             rate_step: between two rates that planners choose of.
             saez_buffer: samples of incomes that Saez's formula keeps.
             planners: P; agent i lives under planner i mod P.
-            max_multiplier: the highest skill of a builder.
+            max_multiplier: the highest skill of a builder. Where agents start in corners their pay
+                follows from it, and `params.rules["Build"].max_multiplier` changes nothing.
             components: the components, or names of `COMPONENTS` for those with their defaults, in
-                the order in which they act; the four of the paper if None. `tax` and the arguments
-                after it up to `max_multiplier`, but for `planners`, are for those four.
+                the order in which they act; the four of the paper if None, for which alone `tax`,
+                `fixed_rates`, `cutoffs`, `rate_step` and `saez_buffer` are.
             reach: tiles that agents see in each direction.
             full_observability: as of `Economy`, and so all that follow.
             planner_maps: whether planners see the map.
@@ -114,8 +116,12 @@ class GatherTradeBuild(Economy):
                 rate_step=rate_step,
                 buffer=saez_buffer,
             )
-            market = ContinuousDoubleAuction(simultaneous=simultaneous)
+            market = ContinuousDoubleAuction()
             components = (Build(skills="pareto"), market, Gather(skills="pareto"), taxes)
+        elif tax is not None or len(fixed_rates) or len(cutoffs):
+            raise ValueError("tax, fixed_rates and cutoffs are not for components that are given")
+        if not 1 <= max_multiplier < np.inf:
+            raise ValueError(f"max_multiplier must be finite and at least 1, got {max_multiplier}")
         self.max_multiplier = max_multiplier
         super().__init__(
             components=[_component(component) for component in components],
@@ -146,16 +152,20 @@ class GatherTradeBuild(Economy):
     def default_params(self) -> Params:
         """The package's numbers, and the highest skill of the constructor."""
         params = super().default_params
-        if "Build" not in params.rules:
+        build = self._builder()
+        if build is None:
             return params
-        build = params.rules["Build"].replace(max_multiplier=float(self.max_multiplier))
-        return params.replace(rules={**params.rules, "Build": build})
+        own = params.rules[build.name].replace(max_multiplier=float(self.max_multiplier))
+        return params.replace(rules={**params.rules, build.name: own})
+
+    def _builder(self) -> Build | None:
+        return next((c for c in self.components if isinstance(c, Build)), None)
 
     def _corners(self) -> tuple[np.ndarray, np.ndarray]:
         """Places int32 [N, 2] and payments float64 [N] by rank of skill."""
         if self.world.layout is None:
             raise ValueError("agents start from corners on a fixed layout only, not on random maps")
-        build = next((c for c in self.components if isinstance(c, Build)), None)
+        build = self._builder()
         if build is None or build.skills != "pareto":
             raise ValueError(
                 "agents start from corners by skill: that needs Build(skills='pareto')"
@@ -171,13 +181,14 @@ class GatherTradeBuild(Economy):
 
     def ranked(self, state: State, order: jax.Array) -> State:
         """Agents by rank, int32 [N], the least skilled first, in its corner and with its pay."""
-        assert self.corners is not None
+        build = self._builder()
+        assert self.corners is not None and build is not None
         places, payments = self.corners
         rank = jnp.arange(self.agents, dtype=jnp.int32)
         has = order[None, :] == rank[:, None]  # [agent, rank]
         mine = jnp.sum(jnp.where(has, rank[None, :], 0), axis=1, dtype=jnp.int32)
-        build = state.own["Build"].replace(payment=jnp.asarray(payments, self.dtype)[mine])
-        return state.replace(location=jnp.asarray(places)[mine], own={**state.own, "Build": build})
+        own = state.own[build.name].replace(payment=jnp.asarray(payments, self.dtype)[mine])
+        return state.replace(location=jnp.asarray(places)[mine], own={**state.own, build.name: own})
 
 
 class OpenGatherTradeBuild(GatherTradeBuild):
@@ -195,14 +206,9 @@ def ranked_payments(agents: int, max_multiplier: float, payment: float) -> np.nd
     """Pay for a house by rank of skill, the least skilled first, float64 [N].
 
     The mean of ranked draws min(m, (m - 1) x + 1) over 100,000 populations of N, x from a Pareto
-    (Lomax) distribution with parameter 4; for four agents and m = 3 11.33, 13.27, 16.47, 22.25
-    coin. The draws are those of the package.
-
-    Raises:
-        ValueError: m below 1.
+    (Lomax) distribution with parameter 4, times the payment for a skill of 1. Four agents get
+    11.33, 13.27, 16.47, 22.25 coin with m = 3 and 10 coin. The draws are those of the package.
     """
-    if not 1 <= max_multiplier < np.inf:
-        raise ValueError(f"max_multiplier must be finite and at least 1, got {max_multiplier}")
     draws = np.random.RandomState(_RANKED_SEED).pareto(_PARETO, (_RANKED_DRAWS, agents))
     skills = np.minimum(max_multiplier, (max_multiplier - 1) * draws + 1)
     return np.sort(skills, axis=1).mean(axis=0) * payment
@@ -217,13 +223,15 @@ def _world(layout: Any, size: int) -> World:
         return random_world(layout)
     if not isinstance(layout, str):
         raise ValueError(f"layout must be a name, a text or a `Layout`, got {layout!r}")
+    if layout in LAYOUTS:
+        whole("size", size, 2)
     if layout == "quadrants":
         return fixed_world(layouts.quadrants(size))
     if layout == "uniform":
         return random_world(UniformMaps((size, size)))
     if layout.endswith(".txt"):
         return fixed_world(layouts.load(Path(layout)))
-    if "\n" in layout or ";" in layout:
+    if "\n" in layout or ";" in layout or layouts.is_row(layout):
         return fixed_world(layouts.parse(layout))
     raise ValueError(
         f"unknown layout {layout!r}; one of {', '.join(LAYOUTS)}, the path of a .txt file, or rows"

@@ -24,6 +24,7 @@ from jaxrl.envs.economy.state import COMMODITIES
 SYMBOLS = {"Stone": "S", "Wood": "W"}
 WATER = "@"
 NOTHING = ". "  # written as the first
+_KNOWN = frozenset({*SYMBOLS.values(), WATER, *NOTHING})
 _SMALLEST = 15  # side of a map in quadrants whose clumps do not overlap
 _GROUPS = 4  # of agents by skill, each in a corner of its own
 _ABREAST = 4  # agents of a group in a row
@@ -65,17 +66,21 @@ def parse(text: str) -> Layout:
                 f"rows of a layout must be equally long: row 0 has {len(rows[0])} tiles, "
                 f"row {number} has {len(row)}"
             )
-    known = {*SYMBOLS.values(), WATER, *NOTHING}
     for number, row in enumerate(rows):
         for column, symbol in enumerate(row):
-            if symbol not in known:
+            if symbol not in _KNOWN:
                 raise ValueError(
-                    f"a layout is of the symbols {''.join(sorted(known))!r}, got {symbol!r} in "
+                    f"a layout is of the symbols {''.join(sorted(_KNOWN))!r}, got {symbol!r} in "
                     f"row {number}, column {column}"
                 )
     tiles = np.array([list(row) for row in rows])
     sources = np.stack([tiles == SYMBOLS[commodity] for commodity in COMMODITIES])
     return Layout(sources, tiles == WATER)
+
+
+def is_row(text: str) -> bool:
+    """Whether a text could be a row of a layout: symbols of layouts, and nothing else."""
+    return bool(text) and set(text) <= _KNOWN
 
 
 def load(path: str | Path) -> Layout:

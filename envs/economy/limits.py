@@ -12,8 +12,8 @@ def check_limits(params: Any, owner: str, **limits: tuple[float | None, float | 
     Args:
         params: the record.
         owner: whose they are, for the message; "" for an environment's own.
-        **limits: (lowest, highest) by name, both allowed, None for none. The values of tracers are
-            let through; NaN is within no limits, and infinity only where no limit is.
+        **limits: (lowest, highest) by name, both allowed, None for any finite number. The values
+            of tracers are let through; NaN is within no limits.
 
     Raises:
         ValueError: a leaf beyond its limits, by name.
@@ -24,11 +24,12 @@ def check_limits(params: Any, owner: str, **limits: tuple[float | None, float | 
             continue
         values = np.asarray(leaf, np.float64)
         wrong = np.isnan(values)
-        wrong |= values < low if low is not None else False
-        wrong |= values > high if high is not None else False
+        wrong |= values < low if low is not None else values == -np.inf
+        wrong |= values > high if high is not None else values == np.inf
         if wrong.any():
             bounds = [f"at least {low}"] if low is not None else []
-            bounds += [f"at most {high}"] if high is not None else []
+            bounds += [f"at most {high}"] if high is not None and np.isfinite(high) else []
+            if not bounds or np.isinf(values[wrong][0]):
+                bounds.append("finite")
             full = f"{owner}.{name}" if owner else name
-            wanted = " and ".join(bounds) or "a number"
-            raise ValueError(f"{full} must be {wanted}, got {values[wrong][0]}")
+            raise ValueError(f"{full} must be {' and '.join(bounds)}, got {values[wrong][0]}")

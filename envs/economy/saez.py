@@ -44,6 +44,7 @@ class SaezState:
         incomes: float [K], the oldest first; only the last `count` are samples.
         rates: float [K], the marginal rates at which they were earned.
         count: int32 [], samples so far, at most K.
+        fresh: int32 [], of them those since `pooled` last shared them, at most K.
         elasticity: float [], the running estimate.
         log_income: float [], the regression's intercept: log income without taxes.
         average_rates: float [B], a running mean of the rates that were set.
@@ -52,6 +53,7 @@ class SaezState:
     incomes: jax.Array
     rates: jax.Array
     count: jax.Array
+    fresh: jax.Array
     elasticity: jax.Array
     log_income: jax.Array
     average_rates: jax.Array
@@ -88,6 +90,7 @@ def init(brackets: int, buffer: int = BUFFER, dtype: Any = jnp.float32) -> SaezS
         incomes=jnp.zeros(buffer, dtype),
         rates=jnp.zeros(buffer, dtype),
         count=jnp.int32(0),
+        fresh=jnp.int32(0),
         elasticity=jnp.asarray(0.5, dtype),
         log_income=jnp.asarray(0, dtype),
         average_rates=jnp.zeros(brackets, dtype),
@@ -109,6 +112,7 @@ def observe(state: SaezState, incomes: jax.Array, rates: jax.Array) -> SaezState
         incomes=jnp.append(state.incomes, incomes)[-size:],
         rates=jnp.append(state.rates, rates)[-size:],
         count=jnp.minimum(state.count + jnp.int32(new), jnp.int32(size)),
+        fresh=jnp.minimum(state.fresh + jnp.int32(new), jnp.int32(size)),
     )
 
 
@@ -158,30 +162,36 @@ def next_rates(
 def pooled(states: SaezState) -> SaezState:
     """What several economies have learned, shared by all: the package's global buffer.
 
-    Each gets the newest samples of all of them, as many as fit and as far back for one as for the
-    other; estimates stay each economy's own. Where E economies have fewer than K / E samples each
-    everybody's buffer is as full as all of theirs together.
+    The samples that each has made since they were last shared come after those that were shared
+    then, by age, and of the same age by economy; of all of them the newest K are kept. Estimates
+    stay each economy's own.
 
     Args:
-        states: of E economies that have the same number of samples, leaves [E, ...].
+        states: of E economies that have shared whenever one of them has, and have had as many tax
+            days since; leaves [E, ...].
 
     Returns:
         Leaves [E, ...].
     """
     economies, size = states.incomes.shape
-    each = -(-size // economies)  # rounded up
-    count = jnp.minimum(jnp.sum(jnp.minimum(states.count, each)), size)
+    fresh = states.fresh[0]
+    age = jnp.arange(size - 1, -1, -1, dtype=jnp.int32)  # among all samples, 0 for the newest
+    new = age < fresh * economies
+    # What was shared is alike everywhere, and older than what is fresh.
+    economy = jnp.where(new, economies - 1 - age % economies, 0)
+    its_age = jnp.where(new, age // economies, age - fresh * (economies - 1))
+    index = jnp.maximum(size - 1 - its_age, 0)  # below 0 nothing has been sampled
+    count = jnp.minimum(states.count[0] + fresh * (economies - 1), size)
 
-    def newest(values: jax.Array) -> jax.Array:
-        # The newest of all last: by age, and of the same age by economy.
-        ordered = values[:, -each:].T.reshape(-1)[-size:]
-        return jnp.broadcast_to(ordered, (economies, size))
+    def shared(values: jax.Array) -> jax.Array:
+        return jnp.broadcast_to(values[economy, index], (economies, size))
 
     return dataclasses.replace(
         states,
-        incomes=newest(states.incomes),
-        rates=newest(states.rates),
-        count=jnp.broadcast_to(count.astype(jnp.int32), (economies,)),
+        incomes=shared(states.incomes),
+        rates=shared(states.rates),
+        count=jnp.broadcast_to(count, (economies,)),
+        fresh=jnp.zeros(economies, jnp.int32),
     )
 
 

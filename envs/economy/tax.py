@@ -220,7 +220,9 @@ def annealed_limit(
     Returns:
         float [], in 0..limit.
     """
-    return limit * jnp.clip(slope * (progress - warmup), 0, 1)
+    past = progress - warmup
+    # An infinite slope opens everything, but nothing where there is nothing past.
+    return limit * jnp.clip(jnp.where(past > 0, slope * past, 0), 0, 1)
 
 
 def _vector(name: str, values: Any) -> np.ndarray:

@@ -92,8 +92,9 @@ def grow_back(
         int8 [C, H, W].
     """
     units = jnp.maximum(resources, sources.astype(jnp.int8)).astype(draws.dtype)
-    mean = jax.vmap(_mean_around, in_axes=(0, None))(units, reach[0])
-    if len(set(reach)) > 1:
+    if len(set(reach)) == 1:
+        mean = jax.vmap(_mean_around, in_axes=(0, None))(units, reach[0])
+    else:
         mean = jnp.stack([_mean_around(units[i], r) for i, r in enumerate(reach)])
     grows = sources & (draws < weight[:, None, None] * mean)
     grown = resources + grows.astype(jnp.int8)

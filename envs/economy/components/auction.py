@@ -57,13 +57,10 @@ class ContinuousDoubleAuction(Component):
     Attributes:
         max_bid: the highest price; prices are whole numbers from 0.
         max_orders: K, open orders that an agent may have in one commodity.
-        simultaneous: whether agents may make a bid and an ask in one commodity in the same step,
-            as when they choose for each component apart; given by the scenario.
     """
 
     max_bid: int = 10
     max_orders: int = 5
-    simultaneous: bool = False
 
     def placed(self, setting: Setting) -> Component:
         """Raises `ValueError` for fewer than 2 agents, no price above 0, or no orders."""
@@ -102,7 +99,8 @@ class ContinuousDoubleAuction(Component):
         """New orders, trades, and orders that have grown too old; `info` has the trades [C, R]."""
         own = state.own[self.name]
         state, book = self._submit(state, own.book, turn.agents, params)
-        rounds = self.where.agents * (2 if self.simultaneous else 1)
+        # Agents who choose of each subspace may bid and ask in the same step.
+        rounds = self.where.agents * (2 if self.where.simultaneous else 1)
         book, trades = jax.vmap(lambda book: market.match(book, rounds))(book)
         settled = jax.vmap(lambda trades: market.settle(trades, self.where.agents))(trades)
         lifetime = jnp.asarray(params.lifetime, jnp.int32)

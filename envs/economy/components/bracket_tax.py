@@ -154,8 +154,11 @@ class PeriodicBracketTax(Component):
         """For each bracket a rate, under the system "learned"."""
         if self.system != "learned":
             return ()
-        size = len(self._grid())
-        return tuple(Subspace(f"TaxIndexBracket_{int(c):03d}", size) for c in self._cutoffs())
+        size, cutoffs = len(self._grid()), self._cutoffs()
+        names = [f"{int(cutoff):03d}" for cutoff in cutoffs]
+        if len(set(names)) < len(names):  # brackets that begin within one coin
+            names = [str(cutoff) for cutoff in cutoffs]
+        return tuple(Subspace(f"TaxIndexBracket_{name}", size) for name in names)
 
     def params(self) -> TaxParams:
         """Periods of 100 steps, no annealing, and the rates of the system."""
@@ -174,7 +177,7 @@ class PeriodicBracketTax(Component):
             period=(1, None),
             rates=(0, 1),
             annealing_warmup=(None, None),
-            annealing_slope=(0, None),
+            annealing_slope=(0, math.inf),
         )
         if jnp.shape(params.rates)[-1:] != (self.brackets,):
             raise ValueError(
@@ -366,8 +369,8 @@ class PeriodicBracketTax(Component):
 def _income(state: State, own: TaxState) -> jax.Array:
     """Coin gained since the last tax day, float [N].
 
-    A loss has no bracket, and no income at all has the lowest. In float32 coin that went to escrow
-    and came back may have lost its last digit, so what is less than rounding is no income.
+    A loss has no bracket, and no income at all has the lowest. In float32 coin that came and went
+    may leave its last digit behind, so what is less than rounding is no income.
     """
     income = state.total_coin - own.last_coin
     if income.dtype == jnp.float64:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxrl.envs.economy.state import State
 
@@ -26,12 +27,14 @@ class Setting(NamedTuple):
         shape: H and W of the map.
         groups: for each agent the planner under whom it lives, N numbers from 0.
         dtype: of all numbers that are not whole, float32 but in conformance tests.
+        simultaneous: whether agents choose one of each subspace in a step, or one thing of all.
     """
 
     agents: int
     shape: tuple[int, int]
     groups: tuple[int, ...]
     dtype: Any
+    simultaneous: bool = False
 
     @property
     def planners(self) -> int:
@@ -160,9 +163,13 @@ class Component:
         return Features()
 
     def agent_masks(self, state: State, params: Any) -> dict[str, jax.Array]:
-        """What agents may choose, bool [N, size], for each of `agent_actions`."""
-        return {}
+        """What agents may choose, bool [N, size], for each of `agent_actions`; by default all."""
+        return _everything(self.agent_actions(), self.where.agents)
 
     def planner_masks(self, state: State, params: Any) -> dict[str, jax.Array]:
         """What planners may choose, bool [P, size], for each of `planner_actions`."""
-        return {}
+        return _everything(self.planner_actions(), self.where.planners)
+
+
+def _everything(choices: tuple[Subspace, ...], members: int) -> dict[str, jax.Array]:
+    return {choice.name: jnp.ones((members, choice.size), jnp.bool_) for choice in choices}

@@ -47,9 +47,7 @@ def make(name, length, dtype=jnp.float32):
     """Our environment of a case of `gather_trade_build_cases`, and its parameters."""
     case = CASES[name]
     simultaneous = case.get("multi_action_mode_agents", False)
-    static, numbers = zip(
-        *(_component(*pair, simultaneous) for pair in case["components"]), strict=True
-    )
+    static, numbers = zip(*(_component(*pair) for pair in case["components"]), strict=True)
     method = case.get("energy_warmup_method", "decay")
     options = {
         "components": static,
@@ -114,7 +112,7 @@ def maps_of(case):
     return UniformMaps(tuple(case["world_size"]), **options)
 
 
-def _component(name, options, simultaneous):
+def _component(name, options):
     """A component, and its parameters that are not the defaults."""
     skills = options.get("skill_dist", "none")
     if name == "Build":
@@ -131,7 +129,6 @@ def _component(name, options, simultaneous):
         market = ContinuousDoubleAuction(
             max_bid=options.get("max_bid_ask", 10),
             max_orders=options.get("max_num_orders", lifetime),
-            simultaneous=simultaneous,
         )
         return market, {"order_labor": options.get("order_labor", 0.25), "lifetime": lifetime}
     if name == "WealthRedistribution":

@@ -7,6 +7,7 @@ import pytest
 
 from jaxrl.envs.economy import metrics, saez, tax
 from tests.envs.economy.reference import under
+from tests.unoptimised import jit
 
 CUTOFFS = tax.us_federal_cutoffs()
 WEIGHTS = {"inverse_income": metrics.inverse_income_weights, "uniform": metrics.uniform_weights}
@@ -140,3 +141,60 @@ def test_the_open_bracket_has_the_rate_of_a_pareto_tail():
 def test_what_means_nothing_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def _economies(count, buffer=10):
+    """As many, without samples."""
+    one = saez.init(3, buffer)
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), one)
+
+
+_observe = jit(jax.vmap(saez.observe))
+_pooled = jit(saez.pooled)
+
+
+def test_economies_share_their_newest_samples():
+    # Sample 100 * economy + its number in that economy; rates are a thousandth of it.
+    def tax_day(states, *numbers):
+        incomes = jnp.asarray([[100 * e + n for n in numbers] for e in (1, 2, 3)], jnp.float32)
+        return _observe(states, incomes, incomes / 1000)
+
+    states = _pooled(tax_day(_economies(3), 1, 2))
+    everything = [101, 201, 301, 102, 202, 302]
+    for economy in range(3):
+        np.testing.assert_array_equal(states.incomes[economy, -6:], everything)
+        np.testing.assert_allclose(states.rates[economy], states.incomes[economy] / 1000)
+    assert states.count.tolist() == [6, 6, 6] and states.fresh.tolist() == [0, 0, 0]
+
+    # Nothing new: what was shared is not shared again.
+    again = _pooled(states)
+    for x, y in zip(jax.tree.leaves(states), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+    # One sample each: those before stay, once each, as far as there is room.
+    states = _pooled(tax_day(again, 3))
+    np.testing.assert_array_equal(states.incomes[1, -9:], [*everything, 103, 203, 303])
+    assert states.count.tolist() == [9, 9, 9]
+    # Two tax days between: the last ten of fifteen.
+    states = _pooled(tax_day(tax_day(states, 4), 5))
+    newest = [302, 103, 203, 303, 104, 204, 304, 105, 205, 305]
+    np.testing.assert_array_equal(states.incomes, [newest] * 3)
+    assert states.count.tolist() == [10, 10, 10]
+    # More than fit: the newest of each.
+    states = _pooled(tax_day(states, *range(10, 24)))
+    newest = [320, 121, 221, 321, 122, 222, 322, 123, 223, 323]
+    np.testing.assert_array_equal(states.incomes, [newest] * 3)
+
+
+def test_estimates_are_not_shared():
+    states = _economies(2).replace(elasticity=jnp.float32([0.1, 0.2]), log_income=jnp.ones(2))
+    shared = _pooled(_observe(states, jnp.ones((2, 4)), jnp.zeros((2, 4))))
+    np.testing.assert_array_equal(shared.elasticity, states.elasticity)
+    np.testing.assert_array_equal(shared.average_rates, states.average_rates)
+
+
+def test_more_economies_than_samples_that_are_kept():
+    incomes = jnp.arange(12, dtype=jnp.float32)[:, None]
+    shared = _pooled(_observe(_economies(12), incomes, incomes / 100))
+    np.testing.assert_array_equal(shared.incomes[5], np.arange(2, 12))
+    assert (shared.count == 10).all()
