@@ -72,6 +72,28 @@ assert speed > 20_000
 assert solved[:5].max() < 10 < 90 < solved[-5:].mean(), solved
 assert len(frames) == 10 and frames[0].shape == (702, 956, 3)
 """,
+    "06_tax_policy.ipynb": """
+assert random.length == 120 and did.shape == (120, 4, 1) and did.all()
+learning = school["episode/productivity"]
+assert 2 * np.nanmean(learning[:10]) < np.nanmean(learning[-10:])  # agents learn to build
+for name, world in worlds.items():
+    own, found = world.own[TAXES], measures[name]
+    np.testing.assert_allclose(world.total_coin.sum(axis=1), found["productivity"], rtol=1e-5)
+    product = found["equality"] * found["productivity"] / 4
+    np.testing.assert_allclose(found["equality_times_productivity"], product, rtol=1e-5)
+    assert own.shown_rates.shape == (32, 1, 7) and (world.time == 120).all()
+    assert found["productivity"].mean() > 30, name
+shown = {name: world.own[TAXES].shown_rates[:, 0] for name, world in worlds.items()}
+assert (shown["free market"] == 0).all()
+np.testing.assert_allclose(shown["US federal"], np.tile(tax.us_federal_rates(), (32, 1)))
+assert len(np.unique(shown["US federal"])) == 7
+saez_state = ends["Saez"].env.env_state.own[TAXES].saez
+assert (saez_state.count == 500).all() and shown["Saez"].std(axis=0).max() < 0.2  # no longer drawn
+steps = shown["learned"] / 0.05
+np.testing.assert_allclose(steps, np.round(steps), atol=1e-4)
+assert levied[0.0]["equality"] < levied[0.01]["equality"] < levied[0.1]["equality"]
+assert episode.length == 120 and len(rewards) == len(chosen) == 5
+""",
 }
 
 
