@@ -1,6 +1,6 @@
 """Agents and planner learning together: four tax systems, and what they do to an economy.
 
-    python experiments/economy/training.py [--seeds 0 1 2 3] [--systems none us-federal saez learned]
+    python experiments/economy/training.py [--seeds 0 1 2 3] [--systems none saez learned ...]
 
 Phase 1: agents learn in the free market while the cost of labour grows from nothing to all of it,
 with the steps in which they gained something. Phase 2: from the same agents, all systems get the
