@@ -61,7 +61,7 @@ class SaezState:
     @property
     def full(self) -> jax.Array:
         """Whether there are samples enough for the formula, bool []."""
-        return self.count >= self.incomes.shape[0]
+        return self.count >= self.incomes.shape[-1]
 
 
 class Population(NamedTuple):
