@@ -13,8 +13,8 @@ from gymnasium.envs.registration import EnvSpec
 
 from jaxrl import registry
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
-from jaxrl.rendering.episode import moment_only
-from jaxrl.rendering.frames import Frames, find_renderer
+from jaxrl.adapters.picture import current_picture
+from jaxrl.rendering.frames import find_renderer
 from jaxrl.run_folder import as_name
 
 _LARGEST_SEED = 2**31 - 1
@@ -93,13 +93,7 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         Raises:
             gymnasium.error.ResetNeeded: no episode has begun.
         """
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() needs render_mode='rgb_array' at construction")
-            return None
-        if self._state is None:
-            raise gymnasium.error.ResetNeeded("call reset before render")
-        moment = moment_only(self._state, self._obs, self._time, self._return)
-        return Frames(self._env, self._params, moment, self._id)[0]
+        return current_picture(self)
 
     def _transition(self, key_steps: jax.Array, time: jax.Array, state: Any, action: Any) -> Any:
         key = jax.random.fold_in(key_steps, time)

@@ -20,9 +20,9 @@ from jaxrl import registry
 from jaxrl.adapters.agents import MASK, Agents, has_mask, unmasked, unmasked_space
 from jaxrl.adapters.gymnasium_env import checked_render_mode
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
+from jaxrl.adapters.picture import current_picture
 from jaxrl.multi_agent import Game, leading_role
-from jaxrl.rendering.episode import moment_only
-from jaxrl.rendering.frames import Frames, find_renderer
+from jaxrl.rendering.frames import find_renderer
 from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
 
 _LARGEST_SEED = 2**31 - 1
@@ -160,13 +160,7 @@ class PettingZooEnv(ParallelEnv):
         Raises:
             gymnasium.error.ResetNeeded: no episode has begun.
         """
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() needs render_mode='rgb_array' at construction")
-            return None
-        if self._state is None:
-            raise gymnasium.error.ResetNeeded("call reset before render")
-        moment = moment_only(self._state, self._obs, self._time, self._return)
-        return Frames(self._env, self._params, moment, self._id)[0]
+        return current_picture(self)
 
     def close(self) -> None:
         """Forgets the episode; `reset` starts another."""
