@@ -2,10 +2,9 @@
 
     python experiments/economy/training.py [--seeds 0 1 2 3] [--systems none saez learned ...]
 
-Phase 1: agents learn in the free market while the cost of labour grows from nothing to all of it,
-with the steps in which they gained something. Phase 2: from the same agents, all systems get the
-same further steps, with the full cost of labour; the planner of "learned" learns from the beginning
-of phase 2. Everything else is the paper's scenario: 25 x 25 tiles in quadrants, 4 agents of fixed
+Phase 1: agents learn in the free market while the cost of labour grows from nothing to 95% of
+it, with the episodes. Phase 2: from the same agents, all systems get the same further steps, with
+the full cost of labour; the planner of "learned" learns from the beginning of phase 2. Everything else is the paper's scenario: 25 x 25 tiles in quadrants, 4 agents of fixed
 skills, 1,000 steps, tax periods of 100. The buffer of Saez's formula is shared by all economies
 after each update, like the package's global buffer.
 
@@ -48,7 +47,7 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
     env, params = jaxrl.make(
         "GatherTradeBuild-v1",
         tax=system,
-        annealing="positive_steps",
+        annealing="episodes",
         labor_annealing=args.annealing if phase == 1 else 0.0,
     )
     updates = args.phase1 if phase == 1 else args.phase2
@@ -192,8 +191,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
-    parser.add_argument("--phase1", type=int, default=150, help="updates")
-    parser.add_argument("--phase2", type=int, default=120, help="updates")
+    parser.add_argument("--phase1", type=int, default=240, help="updates")
+    parser.add_argument("--phase2", type=int, default=100, help="updates")
     parser.add_argument("--envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=3)
@@ -202,7 +201,7 @@ def main() -> None:
     parser.add_argument("--lr2", type=float, default=5e-4, help="of agents in phase 2")
     parser.add_argument("--planner-lr", type=float, default=2e-3)
     parser.add_argument("--entropy", type=float, default=0.02)
-    parser.add_argument("--annealing", type=float, default=400.0, help="of phase 1")
+    parser.add_argument("--annealing", type=float, default=8.0, help="episodes, of phase 1")
     parser.add_argument("--last", type=float, default=0.25, help="part of phase 2 measured")
     parser.add_argument("--out", type=Path, default=RESULTS / "training.json")
     args = parser.parse_args()
