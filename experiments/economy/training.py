@@ -2,11 +2,12 @@
 
     python experiments/economy/training.py [--seeds 0 1 2 3] [--systems none saez learned ...]
 
-Phase 1: agents learn in the free market while the cost of labour grows from nothing to 95% of
-it, with the episodes. Phase 2: from the same agents, all systems get the same further steps, with
-the full cost of labour; the planner of "learned" learns from the beginning of phase 2. Everything else is the paper's scenario: 25 x 25 tiles in quadrants, 4 agents of fixed
-skills, 1,000 steps, tax periods of 100. The buffer of Saez's formula is shared by all economies
-after each update, like the package's global buffer.
+Phase 1: agents learn in the free market while the cost of labour grows, with the episodes, from
+nothing to 95% of it. Phase 2: from the same agents, all systems get the same further steps, with
+the full cost of labour; the planner of "learned" learns from the beginning of phase 2. Everything
+else is the paper's scenario: 25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax
+periods of 100. The buffer of Saez's formula is shared by all economies after each update, like the
+package's global buffer.
 
 Equality, productivity (all coin at the end) and their product are means over the episodes that
 ended in the last part of phase 2. Writes results/training.json and pictures after each run; runs
