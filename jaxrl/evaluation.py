@@ -56,6 +56,7 @@ def evaluate(
     greedy: bool = False,
     max_steps: int = 100_000,
     initial_carry: Callable[[int], Any] = no_carry,
+    before: Any = None,
 ) -> Episodes:
     """Runs `num_episodes` whole episodes side by side, each to its own end.
 
@@ -72,6 +73,8 @@ def evaluate(
         greedy: the likeliest action instead of a draw.
         max_steps: a bound for environments without a time limit.
         initial_carry: the algorithm's `initial_carry`; needed where the policy is recurrent.
+        before: the environments' own states, leaves [M, ...], that the episodes follow, each the
+            i-th modulo M: what persists over episodes (`next_episode`) is as in training then.
 
     Raises:
         ValueError: `num_episodes` or `max_steps` is not positive.
@@ -79,9 +82,11 @@ def evaluate(
     if num_episodes < 1 or max_steps < 1:
         raise ValueError(f"need num_episodes, max_steps >= 1, got {num_episodes}, {max_steps}")
     carry = initial_carry(num_episodes)
-    return _run(
-        env, act, num_episodes, greedy, env_params, policy, carry, key, jnp.int32(max_steps)
-    )
+    if before is not None:
+        number = jnp.arange(num_episodes, dtype=jnp.int32)
+        before = jax.tree.map(lambda x: x[number % x.shape[0]], before)
+    limit = jnp.int32(max_steps)
+    return _run(env, act, num_episodes, greedy, env_params, policy, carry, key, limit, before)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -95,10 +100,11 @@ def _run(
     act_carry: Any,
     key: jax.Array,
     max_steps: jax.Array,
+    before: Any,
 ) -> Episodes:
     venv = VecEnv(env, num_episodes)
     key_reset, key_steps = jax.random.split(key)
-    obs, state = venv.reset(key_reset, env_params)
+    obs, state = venv.reset(key_reset, env_params, before)
     nobody = jnp.zeros(num_episodes, jnp.bool_)
     zeros = jnp.zeros(num_episodes, jnp.float32)
 

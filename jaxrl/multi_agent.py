@@ -81,6 +81,15 @@ def require_single(env: Any, algorithm: str) -> None:
         )
 
 
+def require_no_game(env: Any, what: str) -> None:
+    """Raises ValueError where an interface for a single agent is given a game."""
+    if is_game(env):
+        raise ValueError(
+            f"{env.name} is a game of several agents ({', '.join(env.roles)}) and {what} is for"
+            " one: use to_pettingzoo or to_jaxmarl"
+        )
+
+
 def leading_role(env: Any) -> str:
     """The role whose mean return stands for that of the game where one number is wanted."""
     return next(iter(env.roles))

@@ -124,11 +124,11 @@ def describe(record: dict[str, Any]) -> Iterator[str]:
 
 def _player(
     setup: driver.Setup, episodes: int, greedy: bool, seed: int, max_steps: int
-) -> Callable[[Any, Any], Any]:
-    """(policies of all seeds, environment parameters) -> `Episodes`, leaves [S, E]."""
+) -> Callable[[Any, Any, Any], Any]:
+    """(policies of all seeds, environments before, parameters) -> `Episodes`, leaves [S, E]."""
 
-    def play(policies: Any, env_params: Any) -> Any:
-        def one(policy: Any, key: jax.Array) -> Any:
+    def play(policies: Any, before: Any, env_params: Any) -> Any:
+        def one(policy: Any, before: Any, key: jax.Array) -> Any:
             algorithm = setup.algorithm
             return evaluate(
                 setup.env,
@@ -140,9 +140,10 @@ def _player(
                 greedy,
                 max_steps,
                 initial_carry=algorithm.initial_carry,
+                before=before,
             )
 
-        return map_seeds(one)(policies, evaluation_keys(setup.run.seed_numbers, seed))
+        return map_seeds(one)(policies, before, evaluation_keys(setup.run.seed_numbers, seed))
 
     return jax.jit(play)
 
@@ -169,10 +170,12 @@ def _choose(checkpoints: Path, which: str, say: Callable[[str], Any]) -> dict[st
     return chosen
 
 
-def _play(setup: driver.Setup, path: Path, play: Callable[[Any, Any], Any]) -> _Played:
+def _play(setup: driver.Setup, path: Path, play: Callable[[Any, Any, Any], Any]) -> _Played:
     states, hp = driver.restore(setup, path)
     frozen = nonfinite.frozen_seeds(states, setup.run.seed_numbers)
-    return _Played(jax.device_get(play(states.policy, hp.env)), frozen)
+    # What persists over episodes goes on from training.
+    before = states.env.env_state if hasattr(setup.env, "next_episode") else None
+    return _Played(jax.device_get(play(states.policy, before, hp.env)), frozen)
 
 
 def _write_episodes(

@@ -60,10 +60,21 @@ class VecEnv:
         self.reset_chunk = own(num_envs) if reset_chunk is None else reset_chunk
         self.next_episode = getattr(env, "next_episode", None)
 
-    def reset(self, key: jax.Array, params: Any) -> tuple[Any, VecState]:
-        """Starts N episodes: observations [N, ...] and the state."""
+    def reset(self, key: jax.Array, params: Any, before: Any = None) -> tuple[Any, VecState]:
+        """Starts N episodes: observations [N, ...] and the state.
+
+        Args:
+            key: every environment begins with a key of its own.
+            params: parameters shared by the N environments.
+            before: the environments' own states, leaves [N, ...], in which episodes ended that
+                these follow; it matters where the environment has `next_episode`.
+        """
         keys = jax.random.split(key, self.num_envs)
-        obs, env_state = jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
+        if before is None or self.next_episode is None:
+            obs, env_state = jax.vmap(self.env.reset_env, in_axes=(0, None))(keys, params)
+        else:
+            follow = jax.vmap(self.next_episode, in_axes=(0, 0, None))
+            obs, env_state = follow(keys, before, params)
         return obs, VecState(
             env_state=env_state,
             episode_return=self._no_return(),

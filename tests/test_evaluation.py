@@ -12,6 +12,7 @@ from jaxrl.algorithm import canonical
 from jaxrl.evaluation import evaluate, random_act
 from jaxrl.spaces import Discrete, MultiDiscrete, contains
 from tests.toy_envs import CostlyReset, CounterParams
+from tests.toy_games import Tally, TallyParams, TallyState
 
 ENV = CostlyReset(cost=1)
 PARAMS = canonical(CounterParams(3, 6, 1000))
@@ -128,3 +129,15 @@ def test_random_members_of_a_game_heed_masks_of_their_own():
     assert chosen.shape == (300, env.agents) and (np.asarray(action["planner"]) == 2).all()
     assert np.asarray(mask)[np.arange(env.agents), chosen].all()
     assert len(set(chosen[:, 0])) > 30 and len(set(map(tuple, chosen.tolist()))) == 300
+
+
+def test_episodes_follow_those_before_them():
+    """Episode k of an environment lasts 2 + k steps, at most 9; without any before, k is 0."""
+    env, params = Tally(), jax.tree.map(jnp.int32, TallyParams(2, 9))
+    act, ended = random_act(env, params), jnp.asarray([0, 3, 40], jnp.int32)
+    before = TallyState(jnp.zeros_like(ended), ended, jnp.zeros_like(ended))
+    played = evaluate(env, params, act, (), jax.random.key(0), 5, before=before)
+    np.testing.assert_array_equal(played.lengths, [3, 6, 9, 3, 6])
+    np.testing.assert_array_equal(played.truncated, [False, False, True, False, False])
+    played = evaluate(env, params, act, (), jax.random.key(0), 2)
+    np.testing.assert_array_equal(played.lengths, [2, 2])

@@ -99,8 +99,8 @@ class RoleHyperparameters(PPOHyperparameters):
         update_every: the role learns in every k-th update from `start_update` on.
         start_update: the first update in which the role learns, counted from 0.
         stop_update: the update from which on it learns no more.
-        acts_from: the update from which on it acts; before, it does nothing, which is action 0 of
-            every choice (the middle of the range of a continuous action).
+        acts_from: the update from which on it acts; before, it learns nothing and does nothing,
+            which is action 0 of every choice (the middle of the range of a continuous action).
     """
 
     update_every: int = 1
@@ -111,7 +111,9 @@ class RoleHyperparameters(PPOHyperparameters):
     def learns(self, update: jax.Array) -> jax.Array:
         """Whether the role learns in this update, bool []."""
         due = (update - self.start_update) % self.update_every == 0
-        return due & (update >= self.start_update) & (update < self.stop_update)
+        due = due & (update >= self.start_update) & (update < self.stop_update)
+        # What a role does while it is idle is not what its policy chose.
+        return due & ~self.idle(update)
 
     def idle(self, update: jax.Array) -> jax.Array:
         """Whether the role does nothing in this update, bool []."""

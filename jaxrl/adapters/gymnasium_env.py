@@ -14,6 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from jaxrl import registry
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
 from jaxrl.adapters.picture import current_picture
+from jaxrl.multi_agent import require_no_game
 from jaxrl.rendering.frames import find_renderer
 from jaxrl.run_folder import as_name
 
@@ -34,10 +35,11 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         """Makes `jaxrl.make(env_id, **overrides)`.
 
         Raises:
-            ValueError: see `jaxrl.make`; a render mode other than "rgb_array"; the environment
-                has no frames (Brax), but `render_mode` asks for them.
+            ValueError: see `jaxrl.make`; a game; a render mode other than "rgb_array"; the
+                environment has no frames (Brax), but `render_mode` asks for them.
         """
         self._env, self._params = registry.make(env_id, **overrides)
+        require_no_game(self._env, "Gymnasium")
         self._id = env_id
         self.render_mode = checked_render_mode(render_mode)
         if render_mode is not None:

@@ -75,6 +75,8 @@ class PettingZooEnv(ParallelEnv):
             name: to_gymnasium_space(self._does[role]) for name, role in roles.items()
         }
         self._reset = jax.jit(env.reset_env)
+        follow = getattr(env, "next_episode", None)
+        self._next = None if follow is None else jax.jit(follow)
         self._step = jax.jit(self._transition)
         self._random = np.random.default_rng()
         self._state: Any = None
@@ -95,12 +97,19 @@ class PettingZooEnv(ParallelEnv):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Starts an episode; `options` are not used. Returns observations, and empty infos."""
+        """Starts an episode; `options` are not used. Returns observations, and empty infos.
+
+        What persists over episodes (`next_episode`) goes on from an episode that was played to its
+        end; with a seed, or in the middle of one, everything begins anew.
+        """
         if seed is not None:
             self._random = np.random.default_rng(seed)
         number = int(self._random.integers(_LARGEST_SEED)) if seed is None else seed
         key_reset, self._key_steps = jax.random.split(jax.random.key(number))
-        self._obs, self._state = self._reset(key_reset, self._params)
+        if self._next is None or self._state is None or seed is not None or self.agents:
+            self._obs, self._state = self._reset(key_reset, self._params)
+        else:
+            self._obs, self._state = self._next(key_reset, self._state, self._params)
         self._time, self._return = 0, 0.0
         self.agents = list(self.possible_agents)
         return self._shown(jax.device_get(self._obs)), {name: {} for name in self.agents}

@@ -353,3 +353,9 @@ def test_without_gymnasium_the_extra_is_named(monkeypatch):
         jaxrl.adapters.to_gymnasium  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'to_gym'"):
         jaxrl.adapters.to_gym  # noqa: B018
+
+
+def test_games_are_for_other_adapters():
+    for make in (to_gymnasium, lambda env_id: to_gymnasium_vector(env_id, 2)):
+        with pytest.raises(ValueError, match=r"OneStepEconomy-v1 is a game .* to_pettingzoo"):
+            make("OneStepEconomy-v1")

@@ -250,3 +250,27 @@ def test_without_pettingzoo_the_extra_is_named(monkeypatch):
     monkeypatch.delitem(jaxrl.adapters.__dict__, "to_pettingzoo", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'jaxrl\[pettingzoo\]'"):
         jaxrl.adapters.to_pettingzoo  # noqa: B018
+
+
+def test_what_persists_goes_on_after_an_episode_that_was_played_to_its_end():
+    env = make(6, 6, 2)
+
+    def play():
+        for _ in range(2):
+            env.step(actions(0, 0, 0))
+        assert not env.agents
+
+    env.reset(seed=1)
+    assert env._state.episodes == 0
+    play()
+    env.reset()
+    assert env._state.episodes == 1 and env._state.time == 0
+    play()
+    env.reset()
+    assert env._state.episodes == 2
+    env.step(actions(0, 0, 0))
+    env.reset()  # in the middle of an episode
+    assert env._state.episodes == 0
+    play()
+    env.reset(seed=1)
+    assert env._state.episodes == 0

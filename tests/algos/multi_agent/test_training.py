@@ -156,9 +156,9 @@ def test_a_role_learns_when_it_is_its_turn_and_else_stays_exactly(ippo):
 
 
 def test_who_does_not_act_yet_does_nothing(ippo):
-    """Before `acts_from` the price is 0 in every step, drawn or greedy; after it is not."""
+    """Before `acts_from` the price is 0 in every step, drawn or greedy, and nothing is learned."""
     algo, init, step = ippo
-    hp = _hp(leader=dict(acts_from=2, start_update=100))
+    hp = _hp(leader=dict(acts_from=2, lr=1e-2))
     state = init(jax.random.key(0), hp)
     obs = jax.tree.map(lambda x: jnp.concatenate([x] * 8), state.obs)
     for update in range(4):
@@ -168,9 +168,12 @@ def test_who_does_not_act_yet_does_nothing(ippo):
         assert idle == (update < 2)
         if update < 2:
             assert (algo.act(state.policy, obs, (), None)[0]["leader"] == 0).all()
-        state, metrics = step(state, hp)
+        before, (state, metrics) = state, step(state, hp)
         paid = metrics["episode/leader/return"]
         assert paid == 0 if update < 2 else paid > 0
+        params = [x.policy["leader"].params for x in (before, state)]
+        assert _same(*params) == (update < 2)
+        assert bool(metrics["leader/learnt"]) == (update >= 2)
     assert step._cache_size() == 1
 
 
