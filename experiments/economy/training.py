@@ -152,19 +152,20 @@ def _every(curve: np.ndarray, width: int) -> list[list[float | None]]:
 
 
 def summary(runs: dict[str, Any]) -> dict[str, Any]:
-    """Means and intervals over seeds by system, and ratios to Saez."""
+    """Means and intervals over seeds by system, and how far each is above Saez, seed by seed."""
     found: dict[str, Any] = {}
+    product = "equality_times_productivity"
     for system, by_seed in runs.items():
         rows = list(by_seed.values())
         found[system] = {
             name: over_seeds([row[name] for row in rows]) for name in (*MEASURED, *ALSO)
         }
         found[system]["rates"] = np.mean([row["rates"] for row in rows], axis=0).round(3).tolist()
-    if "saez" in found:
-        name = "equality_times_productivity"
-        base = found["saez"][name]["mean"]
-        for system in found:
-            found[system]["over_saez"] = found[system][name]["mean"] / base - 1
+        base = runs.get("saez", {})
+        if system in SYSTEMS and set(by_seed) <= set(base):
+            found[system]["over_saez"] = over_seeds(
+                [row[product] / base[seed][product] - 1 for seed, row in by_seed.items()]
+            )
     return found
 
 
@@ -209,7 +210,6 @@ def main() -> None:
     settings = {
         key: value for key, value in vars(args).items() if key not in ("systems", "out", "seeds")
     }
-    given = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in settings.items())
     args.out.parent.mkdir(exist_ok=True)
     first = Training(args, "none", 1)
     systems = {system: Training(args, system, 2) for system in args.systems}
@@ -227,19 +227,25 @@ def main() -> None:
             runs = _known(args.out, settings)
             for name, by_seed in record.items():
                 runs[name] = dict(sorted({**runs.get(name, {}), **by_seed}.items()))
-            command = f"python experiments/economy/training.py {given}"
-            results = {"summary": summary(runs), "runs": runs}
-            write_record(args.out, command, results, settings=settings)
-            draw({s: runs[s] for s in SYSTEMS if s in runs}, args.out.with_suffix(".png"))
+            _write(args.out, runs, settings)
+    _write(args.out, _known(args.out, settings), settings)
+
+
+def _write(path: Path, runs: dict[str, Any], settings: dict[str, Any]) -> None:
+    given = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in settings.items())
+    command = f"python experiments/economy/training.py {given}"
+    write_record(path, command, {"summary": summary(runs), "runs": runs}, settings=settings)
+    draw({name: runs[name] for name in SYSTEMS if name in runs}, path.with_suffix(".png"))
 
 
 def _known(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """The runs that are there, with these settings."""
+    """The runs that are there; ends the program if they have other settings."""
     if not path.is_file():
         return {}
     record = json.loads(path.read_text(encoding="utf-8"))
-    same = record["settings"] == settings
-    known: dict[str, Any] = record["results"]["runs"] if same else {}
+    if record["settings"] != settings:
+        raise SystemExit(f"{path} has runs with other settings: choose another --out")
+    known: dict[str, Any] = record["results"]["runs"]
     return known
 
 
