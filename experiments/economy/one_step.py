@@ -169,7 +169,20 @@ def _with(config: Any, **changes: Any) -> Any:
 
 
 def _below(runs: dict[str, Any], best: float) -> dict[str, Any]:
-    """Welfare over seeds, and by how many percent it is below the best."""
+    """Welfare over seeds, and by how many percent it is below the best.
+
+    Each run is told what the best change of one bracket alone would bring.
+    """
+    planner, params = _planner()
+    choices = np.asarray(planner.economy.rate_choices)
+    of_all = jax.jit(jax.vmap(lambda schedule: welfare(planner, params, schedule)))
+    for run in runs.values():
+        schedule = 1 + np.abs(np.asarray(run["rates"])[:, None] - choices).argmin(axis=1)
+        near = np.tile(schedule, (len(schedule), len(choices), 1))
+        for bracket in range(len(schedule)):
+            near[bracket, :, bracket] = 1 + np.arange(len(choices))
+        changed = of_all(jnp.asarray(near.reshape(-1, len(schedule)), jnp.int32))
+        run["welfare_one_bracket_changed"] = float(changed.max())
     values = [run["welfare"] for run in runs.values()]
     return {
         "welfare": over_seeds(values),
@@ -178,7 +191,7 @@ def _below(runs: dict[str, Any], best: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Does the parts that are asked for; those on record stay."""
+    """Does the parts that are asked for; other parts, and seeds, that are on record stay."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--starts", type=int, default=16, help="of the search")
@@ -191,13 +204,18 @@ def main() -> None:
         found = json.loads(args.out.read_text(encoding="utf-8"))["results"]
     if "search" not in args.parts and "search" not in found:
         parser.error("what is learned is compared with the best: run the part 'search' first")
-    parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "search": lambda: search(args.starts),
-        "planner": lambda: learn_planner(args.seeds),
-        "together": lambda: learn_together(args.game_seeds),
+    learning = {
+        "planner": (learn_planner, args.seeds),
+        "together": (learn_together, args.game_seeds),
     }
     for part in (name for name in PARTS if name in args.parts):
-        found[part] = parts[part]()
+        if part == "search":
+            found[part] = search(args.starts)
+        else:
+            learn, seeds = learning[part]
+            known = found.get(part, {}).get("runs", {})
+            found[part] = learn([seed for seed in seeds if str(seed) not in known])
+            found[part]["runs"] = known | found[part]["runs"]
         for name in PARTS[1:]:
             if name in found:
                 found[name] |= _below(found[name]["runs"], found["search"]["best"])
