@@ -196,7 +196,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--starts", type=int, default=16, help="of the search")
     parser.add_argument("--seeds", type=int, nargs="+", default=[4, 5, 6, 7], help="of planner")
-    parser.add_argument("--game-seeds", type=int, nargs="+", default=[4, 5], help="of together")
+    parser.add_argument(
+        "--game-seeds", type=int, nargs="+", default=[4, 5, 6, 7], help="of together"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     found: dict[str, Any] = {}
