@@ -56,7 +56,7 @@ _TABLE: tuple[_Row, ...] = (
         },
     ),
     # With all the cost of labour from the beginning agents learn not to work before they learn to
-    # build: train with `labor_annealing=4 annealing=episodes`, as experiments/economy does.
+    # build: train with `annealing=episodes labor_annealing=8`, as experiments/economy does.
     _Row(
         "GatherTradeBuild-*",
         1_000_000,

@@ -97,7 +97,8 @@ class RoleHyperparameters(PPOHyperparameters):
         horizon: number of updates over which `lr` falls; infinite is that of the game.
         env: not used; environment parameters are those of the game.
         update_every: the role learns in every k-th update from `start_update` on.
-        start_update: the first update in which the role learns, counted from 0.
+        start_update: the first update in which the role learns, counted from 0. `lr` falls with all
+            updates of the game, so that it has fallen already by those before.
         stop_update: the update from which on it learns no more.
         acts_from: the update from which on it acts; before, it learns nothing and does nothing,
             which is action 0 of every choice (the middle of the range of a continuous action).

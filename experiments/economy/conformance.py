@@ -5,12 +5,16 @@
 REFERENCE is the folder of the unpacked wheel (see tests/envs/economy/record_reference.py). Random
 actions are played in the package, in every configuration of
 tests/envs/economy/gather_trade_build_cases.py, a few episodes after one another each, and replayed
-here in float64 with the same draws. After every step the entire state, what is observed, masks and
+here in float64 with the same draws; where an episode starts (places, skills, random maps) is taken
+from the record as well. After every step the state, order books, what is observed, masks and
 rewards are compared: whole numbers must be equal, others within 1e-9 of their value (what both
-round to float32 as observations, within 1e-6). See tests/envs/economy/replay_gather_trade_build.py
-for what is done where a rule hinges on rounding; `steps_rounded_alike` counts the steps at which it
-changed any agent's coin, `signs_taken_over` those at which it decided whether a mean reward was
-positive.
+round to float32 as observations, within 1e-6). Not compared are water, the limit of rates, the
+intercept of Saez's regression and the samples in Saez's buffer; their number, the elasticity and
+mean rates are.
+
+See tests/envs/economy/replay_gather_trade_build.py for what is done where a rule hinges on
+rounding; `steps_rounded_alike` counts the steps at which it changed any agent's coin,
+`signs_taken_over` those at which it decided whether a mean reward was positive.
 """
 
 import argparse

@@ -140,6 +140,8 @@ def main() -> None:
         if other in medians
     }
     command = f"python experiments/economy/speed.py REFERENCE --rounds {args.rounds}"
+    if args.econojax:
+        command += " --econojax FOLDER --econojax-python PYTHON"
     results = {"ratios": ratios, "medians": medians}
     write_record(args.out, command, results, rounds=args.rounds, measurements=found)
 

@@ -299,6 +299,9 @@ class Replay:
         fields = ("time", "resources", "sources", "house", "location", "coin", "coin_escrow")
         fields += ("units", "units_escrow", "labor", "utility", "welfare", "positive_steps")
         ours = {f"state/{name}": getattr(state, name) for name in fields}
+        # The package counts an episode as it ends, ours as the next one begins.
+        ended = np.asarray(state.time == self.params.max_steps_in_episode)
+        ours["state/completions"] = np.asarray(state.completions) + ended
         rates = taxes.rates[:, 0]
         system = next(c.system for c in self.components if isinstance(c, PeriodicBracketTax))
         if system != "learned":
@@ -357,7 +360,7 @@ _START = (
 )
 _ROUNDED = ("state/coin", "tax/last_coin", "tax/last_income")
 # What the record has, and ours does not: counted or said otherwise.
-_UNCOMPARED = {"state/completions", "tax/elasticity", "tax/average_rates", "tax/samples"}
+_UNCOMPARED = {"tax/elasticity", "tax/average_rates", "tax/samples"}
 _UNCOMPARED |= {"obs/planner/action_mask", "rewards/planner", "obs/planner/map"}
 _UNCOMPARED |= {"obs/planner/idx_map"}
 
