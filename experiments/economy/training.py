@@ -19,6 +19,7 @@ to 400 million.
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -163,9 +164,11 @@ def summary(runs: dict[str, Any]) -> dict[str, Any]:
         found[system]["rates"] = np.mean([row["rates"] for row in rows], axis=0).round(3).tolist()
         base = runs.get("saez", {})
         if system in SYSTEMS and set(by_seed) <= set(base):
-            found[system]["over_saez"] = over_seeds(
-                [row[product] / base[seed][product] - 1 for seed, row in by_seed.items()]
-            )
+            ratios = [
+                row[product] / base[seed][product] - 1 if base[seed][product] else math.nan
+                for seed, row in by_seed.items()
+            ]
+            found[system]["over_saez"] = over_seeds(ratios)
     return found
 
 
