@@ -107,7 +107,7 @@ class Training:
 
     def run(self, seed: int, agents: Any = None) -> tuple[Any, dict[str, Any]]:
         """Trains; from the agents of phase 1, a policy, if there are any."""
-        state = self.init(jax.random.key(1000 * self.phase + seed), self.hp)
+        state = _staggered(self.init(jax.random.key(1000 * self.phase + seed), self.hp), self.hp)
         if agents is not None:
             state = state.replace(policy={**state.policy, "agents": agents})
         curve, rates = [], []
@@ -126,6 +126,20 @@ class Training:
             "curve": _every(np.asarray(curve), 10),
             "seconds": time.perf_counter() - started,
         }
+
+
+def _staggered(state: Any, hp: Any) -> Any:
+    """First episodes that are shorter by whole tax periods, so that later ones do not coincide.
+
+    Else an update would see the same tenth of the episode in all environments, and learning would
+    go from one tenth to the next.
+    """
+    world = state.env.env_state
+    period = hp.env.rules[TAXES].period
+    periods = hp.env.max_steps_in_episode // period
+    number = jnp.arange(world.time.shape[0], dtype=jnp.int32)
+    world = world.replace(time=number % periods * period)
+    return state.replace(env=state.env.replace(env_state=world))
 
 
 def _share(state: Any) -> Any:
