@@ -12,6 +12,7 @@ import pytest
 import jaxrl
 from jaxrl import episodes, registry
 from jaxrl.environment import Environment
+from jaxrl.envs.economy.economy import Economy
 from jaxrl.multi_agent import Game, is_game, stacked
 from jaxrl.networks import action_head
 from jaxrl.spaces import contains, describe, dtypes
@@ -19,8 +20,9 @@ from jaxrl.vector import VecEnv
 from tests.registered_games import GAMES
 from tests.unoptimised import jit
 
-# Arguments that make a game small and its episodes short.
-SMALL: dict[str, dict] = {}
+# Arguments that make a game small, and let taxes be paid twice in an episode.
+_FIELD = {"layout": ".SS.;....;.W.W;....", "reach": 1, "rules.PeriodicBracketTax.period": 2}
+SMALL: dict[str, dict] = {"GatherTradeBuild-v1": _FIELD, "GatherTradeBuild-Open-v1": _FIELD}
 BATCH, STEPS, LIMIT = 3, 9, 4
 
 
@@ -54,6 +56,7 @@ def test_contract_of_games(env_id):
     assert (out["length"] <= LIMIT).all() and (out["length"][out["truncated"]] == LIMIT).all()
     assert out["same"][~ended].all(), "an episode that goes on shows one observation to act on"
     _check_returns(env, out, ended)
+    _check_counters(env, out, ended)
 
 
 def _check_declarations(env, params, env_id):
@@ -144,6 +147,7 @@ def _rollout(venv, params):
                 "terminated": terminated,
                 "truncated": truncated,
                 "length": info["episode_length"],
+                "counters": _counters(env, state.env_state),
                 "measured": episodes.measured(env, info["env"]),
                 "drawn": sum(
                     jnp.sum(x.reshape((BATCH, -1)), axis=1, dtype=jnp.int32)
@@ -156,6 +160,25 @@ def _rollout(venv, params):
         return out | {"start_inside": start_inside}
 
     return run
+
+
+def _counters(env, state):
+    """What an economy counts from episode to episode, and the day of its tax period."""
+    if not isinstance(env, Economy):
+        return {}
+    day = state.own["PeriodicBracketTax"].position
+    return {"completions": state.completions, "day": day}
+
+
+def _check_counters(env, out, ended):
+    """Of economies: every end of an episode counts once, and every second day is a tax day."""
+    if not isinstance(env, Economy):
+        return
+    counters = out["counters"]
+    np.testing.assert_array_equal(counters["completions"], np.cumsum(ended, axis=0))
+    # Episodes are whole periods, so that the days of the period are those of the rollout.
+    days = 1 + np.arange(1, STEPS + 1) % 2
+    np.testing.assert_array_equal(counters["day"], np.tile(days[:, None], BATCH))
 
 
 def _all_near(a, b, tolerance):

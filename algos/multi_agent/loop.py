@@ -73,8 +73,8 @@ def multi_agent(
     actor = _actor(env, nets)
 
     def learner(role: str, shards: Shards) -> Callable:
-        mine, net = config.of_role(role), nets[role]
-        optimise = make_optimise(net, record, scale_advantage, optimiser, mine, shards)
+        mine = config.of_role(role)
+        optimise = make_optimise(nets[role], record, scale_advantage, optimiser, mine, shards)
         lead = 1 + len(env.roles[role])
         return _learner(advantage, optimise, mine.normalize_observation, lead, shards)
 
@@ -85,17 +85,10 @@ def multi_agent(
         init = _make_init(venv, nets, record, optimiser, config, shards)
         return init, _make_step(env, collect, learners, shards)
 
-    def act(policy: Any, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:
-        distribution, _, carry = actor.apply(policy, obs, carry)
-        if key is None:
-            raw = {role: _unless_idle(policy[role], distribution[role].mode()) for role in roles}
-        else:
-            raw = actor.sample(policy, distribution, key)
-        return actor.to_action(raw), carry
-
     def value(policy: Any, obs: Any, carry: Any = ()) -> Any:
         return actor.apply(policy, obs, carry)[1]
 
+    act = _make_act(actor, roles)
     if config.env_shards == 1:
         return Algorithm(*make(ALONE), act, value, actor.initial)
     shards = divide(config.env_shards, make, partial(_layout, config, roles))
@@ -155,6 +148,20 @@ def _keys_of(roles: tuple[str, ...], key: jax.Array) -> dict[str, jax.Array]:
     """A key for each role; that of a game with one role is the key itself, as of one agent."""
     keys = [key] if len(roles) == 1 else list(jax.random.split(key, len(roles)))
     return dict(zip(roles, keys, strict=True))
+
+
+def _make_act(actor: Actor, roles: tuple[str, ...]) -> Callable:
+    """`Algorithm.act`: what everybody does, sampled or, without a key, most likely."""
+
+    def act(policy: Any, obs: Any, carry: Any, key: jax.Array | None) -> tuple[Any, Any]:
+        distribution, _, carry = actor.apply(policy, obs, carry)
+        if key is None:
+            raw = {role: _unless_idle(policy[role], distribution[role].mode()) for role in roles}
+        else:
+            raw = actor.sample(policy, distribution, key)
+        return actor.to_action(raw), carry
+
+    return act
 
 
 def _make_init(

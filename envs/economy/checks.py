@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxrl.envs.economy.components.component import Component, Setting
@@ -20,9 +21,38 @@ def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
 
 def one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
     """A name that is known; `ValueError` for any other."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    return str(value)
+    return value
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False, also NumPy's; `ValueError` for anything else, which may be meant as either."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def number(name: str, value: Any) -> float:
+    """A number, also one of an array without axes; `ValueError` for anything else."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, np.generic | np.ndarray | jax.Array):
+        known = value.ndim == 0 and value.dtype.kind in "iuf"
+    if not known:
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    return float(value)
+
+
+def entries(name: str, values: Any) -> tuple[Any, ...]:
+    """What a sequence holds; `ValueError` for what is none, and for a text."""
+    if isinstance(values, str) or not np.iterable(values):
+        raise ValueError(f"{name} must be a sequence, got {values!r}")
+    return tuple(values)
+
+
+def numbers_of(name: str, values: Any) -> tuple[float, ...]:
+    """A sequence of numbers; `ValueError` for anything else."""
+    return tuple(number(f"each of {name}", value) for value in entries(name, values))
 
 
 def checked_groups(groups: Sequence[int] | None, agents: int) -> tuple[int, ...]:
@@ -34,7 +64,7 @@ def checked_groups(groups: Sequence[int] | None, agents: int) -> tuple[int, ...]
     """
     if groups is None:
         return (0,) * agents
-    numbers = tuple(whole("a planner in groups", group, 0) for group in groups)
+    numbers = tuple(whole("a planner in groups", group, 0) for group in entries("groups", groups))
     count = [numbers.count(planner) for planner in range(max(numbers, default=-1) + 1)]
     if len(numbers) != agents or min(count, default=0) < 2:
         raise ValueError(
@@ -50,6 +80,7 @@ def placed(components: Sequence[Component], setting: Setting) -> tuple[Component
     Raises:
         ValueError: none, one that is no component, two of one name, or one that refuses.
     """
+    components = entries("components", components)
     for component in components:
         if not isinstance(component, Component):
             raise ValueError(f"components must be `Component`s, got {component!r}")

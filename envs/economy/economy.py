@@ -33,10 +33,10 @@ from flax import struct
 
 from jaxrl.environment import EnvParams
 from jaxrl.envs.economy import metrics, observations
-from jaxrl.envs.economy.checks import checked_groups, one_of, placed, whole
+from jaxrl.envs.economy.checks import checked_groups, entries, flag, one_of, placed, whole
 from jaxrl.envs.economy.choices import choices_of
 from jaxrl.envs.economy.components.component import Component, Setting, Turn
-from jaxrl.envs.economy.features import Table, column_names, gather_features
+from jaxrl.envs.economy.features import column_names, gather_features
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.state import COMMODITIES, NOBODY, State
 from jaxrl.envs.economy.uniform import random_places
@@ -50,7 +50,6 @@ WELFARES = (
     "inv_income_weighted_utility",
 )
 ANNEALINGS = ("episodes", "positive_steps")
-_SCALE = 0.01  # at which inventories are observed
 _FINITE = float(np.finfo(np.float32).max)
 
 
@@ -83,7 +82,26 @@ class Params(EnvParams):
 
 
 class Economy(Game):
-    """The game; what is static of it."""
+    """The game of agents and planners; what is static of it.
+
+    Args:
+        components: in the order in which they act, of different names.
+        world: the map.
+        agents: N, 2 to 125.
+        groups: for each agent the planner under whom it lives, from 0; all under one if None.
+        reach: tiles that agents see in each direction.
+        full_observability: agents see the whole map instead, and are not told where they are.
+        planner_maps: whether planners see the map, and where agents are.
+        simultaneous: whether agents choose for each subspace apart.
+        welfare: the planners', one of `WELFARES`.
+        annealing: what labour is annealed by, one of `ANNEALINGS`: completed episodes, or steps in
+            which the agents' mean reward was positive.
+        regrowth_reach: r of `world.grow_back` for each commodity, at most 3.
+        dtype: of what is not whole; float64 is for conformance tests.
+
+    Raises:
+        ValueError: any of these out of its limits, or no component.
+    """
 
     def __init__(
         self,
@@ -100,46 +118,28 @@ class Economy(Game):
         regrowth_reach: tuple[int, int] = (0, 0),
         dtype: Any = jnp.float32,
     ):
-        """An economy of components.
-
-        Args:
-            components: in the order in which they act, of different names.
-            world: the map.
-            agents: N, 2 to 125.
-            groups: for each agent the planner under whom it lives, from 0; all under one if None.
-            reach: tiles that agents see in each direction.
-            full_observability: agents see the whole map instead, and are not told where they are.
-            planner_maps: whether planners see the map, and where agents are.
-            simultaneous: whether agents choose for each subspace apart.
-            welfare: the planners', one of `WELFARES`.
-            annealing: what labour is annealed by, one of `ANNEALINGS`: completed episodes, or steps
-                in which the agents' mean reward was positive.
-            regrowth_reach: r of `world.grow_back` for each commodity, at most 3.
-            dtype: of what is not whole; float64 is for conformance tests.
-
-        Raises:
-            ValueError: any of these out of its limits, or no component.
-        """
         super().__init__()
         self.agents = whole("agents", agents, 2, observations.MOST_AGENTS)
         self.world = world
         self.reach = whole("reach", reach, 0)
-        self.regrowth_reach = tuple(whole("regrowth_reach", r, 0, 3) for r in regrowth_reach)
+        distances = entries("regrowth_reach", regrowth_reach)
+        self.regrowth_reach = tuple(whole("regrowth_reach", r, 0, 3) for r in distances)
         if len(self.regrowth_reach) != len(COMMODITIES):
             raise ValueError(f"regrowth_reach needs one number for each of {COMMODITIES}")
         self.welfare = one_of("welfare", welfare, WELFARES)
         self.annealing = one_of("annealing", annealing, ANNEALINGS)
-        self.full_observability, self.planner_maps = full_observability, planner_maps
-        self.simultaneous, self.dtype = simultaneous, dtype
-        self.setting = Setting(
-            self.agents, world.shape, checked_groups(groups, self.agents), dtype, simultaneous
-        )
+        self.full_observability = flag("full_observability", full_observability)
+        self.planner_maps = flag("planner_maps", planner_maps)
+        self.simultaneous = flag("simultaneous", simultaneous)
+        self.dtype = dtype
+        groups = checked_groups(groups, self.agents)
+        self.setting = Setting(self.agents, world.shape, groups, dtype, self.simultaneous)
         self.components = placed(components, self.setting)
         land = np.prod(world.shape) if world.layout is None else (~world.layout.water).sum()
         if land < self.agents:
             raise ValueError(f"{self.agents} agents do not find as many tiles without water")
         self.agent_choices = choices_of(
-            self.components, lambda component: component.agent_actions(), simultaneous
+            self.components, lambda component: component.agent_actions(), self.simultaneous
         )
         self.planner_choices = choices_of(
             self.components, lambda component: component.planner_actions(), True
@@ -205,7 +205,8 @@ class Economy(Game):
         return self._begin(key, params, state)
 
     def _begin(self, key: jax.Array, params: Params, before: State | None) -> tuple[Any, State]:
-        key_world, key_place, key_start, *keys = jax.random.split(key, 3 + len(self.components))
+        key_world, key_place, key_start, *keys = jax.random.split(key, 4 + len(self.components))
+        *keys, key_observe = keys
         sources, water = self.world.generate(key_world)
         nothing = jnp.zeros(self.agents, self.dtype)
         no_units = jnp.zeros((len(COMMODITIES), self.agents), jnp.int32)
@@ -234,7 +235,7 @@ class Economy(Game):
         state = self.start(key_start, state, params)
         utility, welfare = self.objectives(state, params)
         state = state.replace(utility=utility, welfare=welfare)
-        return self.observe(key, state, None, params), state
+        return self.observe(key_observe, state, None, params), state
 
     def start(self, key: jax.Array, state: State, params: Params) -> State:
         """What a scenario changes of the beginning of an episode; nothing here."""
@@ -436,30 +437,6 @@ class Economy(Game):
 
     def _blank(self, key: jax.Array, params: Params) -> State:
         return self._begin(key, params, None)[1]
-
-    def world_features(self, state: State, params: Params) -> tuple[Table, Table, Table]:
-        """What the world itself shows to agents, to planners, and to planners about agents."""
-        goods = {"Coin": state.coin} | {
-            name: state.units[i].astype(self.dtype) for i, name in enumerate(COMMODITIES)
-        }
-        owned = {f"world-inventory-{name}": value * _SCALE for name, value in goods.items()}
-        height, width = self.world.shape
-        place = state.location.astype(self.dtype)
-        where = {"world-loc-row": place[:, 0] / height, "world-loc-col": place[:, 1] / width}
-        length = jnp.asarray(params.max_steps_in_episode, self.dtype)
-        time = state.time.astype(self.dtype) / length
-        # A planner owns nothing, and the package says so.
-        nothing = {name: jnp.zeros((), self.dtype) for name in owned}
-        if self.full_observability:
-            # Nor does the package tell planners of agents that see everything what they own.
-            agents, by_agent = owned, {}
-        else:
-            agents, by_agent = owned | where, owned | (where if self.planner_maps else {})
-        return (
-            {**agents, "time": jnp.broadcast_to(time, (self.agents,))},
-            {**nothing, "time": time},
-            by_agent,
-        )
 
     def role_action_space(self, role: str, params: Any = None) -> Space:
         """What a member of a role does."""

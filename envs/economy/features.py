@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.envs.economy.components.component import Features
+from jaxrl.envs.economy.state import COMMODITIES, State
 
 Table = dict[str, jax.Array]
+_SCALE = 0.01  # at which inventories are observed
 
 
 class Columns(NamedTuple):
@@ -39,7 +41,7 @@ class Tables(NamedTuple):
 
 def gather_features(economy: Any, state: Any, params: Any) -> Tables:
     """What an `economy.Economy` shows of a state; names are "Component-feature"."""
-    agents, planner, by_agent = economy.world_features(state, params)
+    agents, planner, by_agent = world_features(economy, state, params)
     planners = economy.setting.planners
     planner = {name: _repeated(value, planners) for name, value in planner.items()}
     for component in economy.components:
@@ -54,6 +56,31 @@ def gather_features(economy: Any, state: Any, params: Any) -> Tables:
         _columns(agents, economy.agents, economy.dtype),
         _columns(planner, planners, economy.dtype),
         _columns(by_agent, economy.agents, economy.dtype),
+    )
+
+
+def world_features(economy: Any, state: State, params: Any) -> tuple[Table, Table, Table]:
+    """What the world itself shows to agents, to planners, and to planners about agents."""
+    dtype = economy.dtype
+    goods = {"Coin": state.coin} | {
+        name: state.units[i].astype(dtype) for i, name in enumerate(COMMODITIES)
+    }
+    owned = {f"world-inventory-{name}": value * _SCALE for name, value in goods.items()}
+    height, width = economy.world.shape
+    place = state.location.astype(dtype)
+    where = {"world-loc-row": place[:, 0] / height, "world-loc-col": place[:, 1] / width}
+    time = state.time.astype(dtype) / jnp.asarray(params.max_steps_in_episode, dtype)
+    # A planner owns nothing, and the package says so.
+    nothing = {name: jnp.zeros((), dtype) for name in owned}
+    if economy.full_observability:
+        # Nor does the package tell planners of agents that see everything what they own.
+        agents, by_agent = owned, {}
+    else:
+        agents, by_agent = owned | where, owned | (where if economy.planner_maps else {})
+    return (
+        {**agents, "time": jnp.broadcast_to(time, (economy.agents,))},
+        {**nothing, "time": time},
+        by_agent,
     )
 
 

@@ -19,15 +19,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs.economy import layouts
-from jaxrl.envs.economy.checks import one_of, whole
+from jaxrl.envs.economy import layouts, saez
+from jaxrl.envs.economy.checks import entries, number, numbers_of, one_of, whole
 from jaxrl.envs.economy.components import COMPONENTS
 from jaxrl.envs.economy.components.auction import ContinuousDoubleAuction
-from jaxrl.envs.economy.components.bracket_tax import PeriodicBracketTax
+from jaxrl.envs.economy.components.bracket_tax import SYSTEMS, PeriodicBracketTax
 from jaxrl.envs.economy.components.build import Build
 from jaxrl.envs.economy.components.component import Component
 from jaxrl.envs.economy.components.gather import Gather
 from jaxrl.envs.economy.economy import Economy, Params
+from jaxrl.envs.economy.observations import MOST_AGENTS
 from jaxrl.envs.economy.ordering import random_order
 from jaxrl.envs.economy.state import State
 from jaxrl.envs.economy.uniform import UniformMaps
@@ -41,7 +42,41 @@ _PARETO = 4.0
 
 
 class GatherTradeBuild(Economy):
-    """The scenario of the paper, with its options."""
+    """The scenario of the paper, with its options.
+
+    Args:
+        agents: N.
+        layout: "quadrants"; "uniform", a random map in each episode; `UniformMaps` with other
+            options; a `Layout`; its text; the path of a file with it, which ends in ".txt"; or
+            a `World`.
+        size: H and W of the first two.
+        start: "corners", where agents begin in corners by skill and are paid by rank, or
+            "random"; by default corners, and random on uniform maps.
+        tax: one of `bracket_tax.SYSTEMS`; "learned", the default, has planners, others have
+            none.
+        fixed_rates: of the system "fixed".
+        cutoffs: incomes at which brackets begin; the 7 of 2018 if empty.
+        rate_step: between two rates that planners choose of; 0.05 if None.
+        saez_buffer: samples of incomes that Saez's formula keeps; 500 if None.
+        planners: P, 1 to N / 2; agent i lives under planner i mod P.
+        max_multiplier: the highest skill of a builder. Where agents start in corners their pay
+            follows from it, and `params.rules["Build"].max_multiplier` must be the same.
+        components: the components, or names of `COMPONENTS` for those with their defaults, in
+            the order in which they act, or a single one; the four of the paper if None, for which
+            alone `tax`, `fixed_rates`, `cutoffs`, `rate_step` and `saez_buffer` are.
+        reach: tiles that agents see in each direction.
+        full_observability: as of `Economy`, and so all that follow.
+        planner_maps: whether planners see the map.
+        simultaneous: whether agents choose for each component apart.
+        welfare: the planners'.
+        annealing: what labour is annealed by.
+        regrowth_reach: how far around a source counts for what grows back on it.
+        dtype: of what is not whole.
+
+    Raises:
+        ValueError: unknown components, layouts or starts; more agents than starting places;
+            options that would have no effect; and as of `Economy` and the components.
+    """
 
     default_tax = "learned"
 
@@ -54,11 +89,11 @@ class GatherTradeBuild(Economy):
         tax: str | None = None,
         fixed_rates: Sequence[float] = (),
         cutoffs: Sequence[float] = (),
-        rate_step: float = 0.05,
-        saez_buffer: int = 500,
+        rate_step: float | None = None,
+        saez_buffer: int | None = None,
         planners: int = 1,
         max_multiplier: float = 3.0,
-        components: Sequence[str | Component] | None = None,
+        components: str | Component | Sequence[str | Component] | None = None,
         reach: int = 5,
         full_observability: bool = False,
         planner_maps: bool = False,
@@ -68,68 +103,31 @@ class GatherTradeBuild(Economy):
         regrowth_reach: tuple[int, int] = (0, 0),
         dtype: Any = jnp.float32,
     ):
-        """A scenario.
-
-        Args:
-            agents: N.
-            layout: "quadrants"; "uniform", a random map in each episode; `UniformMaps` with other
-                options; a `Layout`; its text; the path of a file with it, which ends in ".txt"; or
-                a `World`.
-            size: H and W of the first two.
-            start: "corners", where agents begin in corners by skill and are paid by rank, or
-                "random"; by default corners, and random on uniform maps.
-            tax: one of `bracket_tax.SYSTEMS`; "learned", the default, has planners, others have
-                none.
-            fixed_rates: of the system "fixed".
-            cutoffs: incomes at which brackets begin; the 7 of 2018 if empty.
-            rate_step: between two rates that planners choose of.
-            saez_buffer: samples of incomes that Saez's formula keeps.
-            planners: P; agent i lives under planner i mod P.
-            max_multiplier: the highest skill of a builder. Where agents start in corners their pay
-                follows from it, and `params.rules["Build"].max_multiplier` changes nothing.
-            components: the components, or names of `COMPONENTS` for those with their defaults, in
-                the order in which they act; the four of the paper if None, for which alone `tax`,
-                `fixed_rates`, `cutoffs`, `rate_step` and `saez_buffer` are.
-            reach: tiles that agents see in each direction.
-            full_observability: as of `Economy`, and so all that follow.
-            planner_maps: whether planners see the map.
-            simultaneous: whether agents choose for each component apart.
-            welfare: the planners'.
-            annealing: what labour is annealed by.
-            regrowth_reach: how far around a source counts for what grows back on it.
-            dtype: of what is not whole.
-
-        Raises:
-            ValueError: unknown components, layouts or starts; more agents than starting places;
-                and as of `Economy` and the components.
-        """
-        whole("planners", planners, 1)
+        agents, planners = whole("agents", agents, 2, MOST_AGENTS), whole("planners", planners, 1)
+        if planners > agents // 2:
+            raise ValueError(
+                f"planners must have at least 2 of {agents} agents each, so at most {agents // 2}"
+                f" planners, got {planners}"
+            )
         if start is not None:
             one_of("start", start, STARTS)
         world = _world(layout, size)
         self.start_from = start or ("corners" if world.layout is not None else "random")
-        if components is None:
-            taxes = PeriodicBracketTax(
-                system=self.default_tax if tax is None else tax,
-                cutoffs=tuple(cutoffs),
-                fixed_rates=tuple(fixed_rates),
-                rate_step=rate_step,
-                buffer=saez_buffer,
-            )
-            market = ContinuousDoubleAuction()
-            components = (Build(skills="pareto"), market, Gather(skills="pareto"), taxes)
-        elif tax is not None or len(fixed_rates) or len(cutoffs):
-            raise ValueError("tax, fixed_rates and cutoffs are not for components that are given")
-        if not 1 <= max_multiplier < np.inf:
-            raise ValueError(f"max_multiplier must be finite and at least 1, got {max_multiplier}")
-        self.max_multiplier = max_multiplier
+        parts = _components(
+            components,
+            self.default_tax,
+            tax=tax,
+            fixed_rates=numbers_of("fixed_rates", fixed_rates) or None,
+            cutoffs=numbers_of("cutoffs", cutoffs) or None,
+            rate_step=rate_step,
+            saez_buffer=saez_buffer,
+        )
+        self.max_multiplier = _highest_skill(max_multiplier)
         super().__init__(
-            components=[_component(component) for component in components],
+            components=parts,
             world=world,
             agents=agents,
-            groups=None
-            if planners == 1
-            else [i % planners for i in range(whole("agents", agents, 2))],
+            groups=[agent % planners for agent in range(agents)],
             reach=reach,
             full_observability=full_observability,
             planner_maps=planner_maps,
@@ -155,8 +153,24 @@ class GatherTradeBuild(Economy):
         build = self._builder()
         if build is None:
             return params
-        own = params.rules[build.name].replace(max_multiplier=float(self.max_multiplier))
+        own = params.rules[build.name].replace(max_multiplier=self.max_multiplier)
         return params.replace(rules={**params.rules, build.name: own})
+
+    def check_params(self, params: Params) -> None:
+        """Raises a `ValueError` that names a parameter beyond its limits, or without effect."""
+        super().check_params(params)
+        build = self._builder()
+        if self.corners is None or build is None:
+            return
+        highest = params.rules[build.name].max_multiplier
+        if isinstance(highest, jax.core.Tracer):
+            return
+        wrong = np.asarray(highest, np.float32) != np.float32(self.max_multiplier)
+        if wrong.any():
+            raise ValueError(
+                f"{build.name}.max_multiplier has no effect where agents start in corners: the"
+                f" constructor's max_multiplier decides, {self.max_multiplier}"
+            )
 
     def _builder(self) -> Build | None:
         return next((c for c in self.components if isinstance(c, Build)), None)
@@ -214,6 +228,13 @@ def ranked_payments(agents: int, max_multiplier: float, payment: float) -> np.nd
     return np.sort(skills, axis=1).mean(axis=0) * payment
 
 
+def _highest_skill(max_multiplier: Any) -> float:
+    highest = number("max_multiplier", max_multiplier)
+    if not 1 <= highest < np.inf:
+        raise ValueError(f"max_multiplier must be finite and at least 1, got {highest}")
+    return highest
+
+
 def _world(layout: Any, size: int) -> World:
     if isinstance(layout, World):
         return layout
@@ -239,10 +260,35 @@ def _world(layout: Any, size: int) -> World:
     )
 
 
-def _component(component: str | Component) -> Component:
+def _components(components: Any, default_tax: str, **options: Any) -> tuple[Component, ...]:
+    """Components as they are given, or the four of the paper; None is an option left out."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if components is None:
+        taxes = _taxes(given.pop("tax", default_tax), given)
+        return Build(skills="pareto"), ContinuousDoubleAuction(), Gather(skills="pareto"), taxes
+    if given:
+        raise ValueError(f"not for components that are given: {', '.join(given)}")
+    if isinstance(components, str | Component):
+        components = (components,)
+    return tuple(_component(component) for component in entries("components", components))
+
+
+def _taxes(system: str, options: dict[str, Any]) -> PeriodicBracketTax:
+    """Taxes of a system, with the options that are given."""
+    for name, owner in (("rate_step", "learned"), ("saez_buffer", "saez")):
+        if name in options and system in SYSTEMS and system != owner:
+            raise ValueError(f"{name} is of the system {owner}, not of {system}")
+    if "rate_step" in options:
+        number("rate_step", options["rate_step"])
+    if "saez_buffer" in options:
+        options["buffer"] = whole("saez_buffer", options.pop("saez_buffer"), saez.FEWEST)
+    return PeriodicBracketTax(system, **options)
+
+
+def _component(component: Any) -> Component:
     if isinstance(component, Component):
         return component
-    if component not in COMPONENTS:
+    if not isinstance(component, str) or component not in COMPONENTS:
         raise ValueError(f"unknown component {component!r}; one of {', '.join(COMPONENTS)}")
     made: Component = COMPONENTS[component]()
     return made

@@ -32,6 +32,7 @@ from flax import struct
 
 from jaxrl.environment import EnvParams, EnvState
 from jaxrl.envs.economy import metrics, tax
+from jaxrl.envs.economy.checks import one_of, whole
 from jaxrl.envs.economy.response import HOURS
 from jaxrl.envs.economy.skills import pareto_skills
 from jaxrl.multi_agent import Game
@@ -147,17 +148,15 @@ class OneStepEconomy(Game):
                 an unknown utility, welfare or Gini index, no distribution of skills.
         """
         super().__init__()
-        if not isinstance(agents, int) or isinstance(agents, bool) or agents < 2:
-            raise ValueError(f"agents must be a whole number of at least 2, got {agents!r}")
-        self.agents = agents
+        self.agents = whole("agents", agents, 2)
         self.cutoffs = tax.checked_cutoffs(tax.us_federal_cutoffs() if cutoffs is None else cutoffs)
         self.brackets = len(self.cutoffs)
         self.rate_choices = tax.rate_choices(rate_min, rate_max, rate_step)
-        self.agent_utility = _one_of("agent_utility", agent_utility, AGENT_UTILITIES)
-        self.welfare = _one_of("welfare", welfare, WELFARES)
-        self._inequality = GINIS[_one_of("gini", gini, tuple(GINIS))]
+        self.agent_utility = one_of("agent_utility", agent_utility, AGENT_UTILITIES)
+        self.welfare = one_of("welfare", welfare, WELFARES)
+        self._inequality = GINIS[one_of("gini", gini, tuple(GINIS))]
         self.max_multiplier = max_multiplier
-        self._skills = pareto_skills(agents, max_multiplier, pareto, skill_seed)
+        self._skills = pareto_skills(self.agents, max_multiplier, pareto, skill_seed)
 
     @property
     def name(self) -> str:
@@ -376,9 +375,3 @@ def _common_features(agents: int, brackets: int) -> tuple[str, ...]:
         *[f"last_incomes/{rank}" for rank in range(agents)],
         *[f"curr_rates/{bracket}" for bracket in range(brackets)],
     )
-
-
-def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    return value

@@ -28,7 +28,7 @@ from jaxrl.envs.economy.tax import checked_cutoffs, taxes_due
 
 BUFFER = 500  # samples, of an agent's income and marginal rate in a period
 BINS = 100  # of income, from 0 to the last cutoff
-_FEWEST = 10  # samples with an income and a rate below 1 that a regression needs
+FEWEST = 10  # samples with an income and a rate below 1 that a regression needs
 _DECAY = 0.98  # of the running estimate of the elasticity, by period
 _AVERAGE_DECAY = 0.99  # of the running mean of rates, by period
 _TINY = 1e-9  # what the package adds to denominators
@@ -84,8 +84,8 @@ def init(brackets: int, buffer: int = BUFFER, dtype: Any = jnp.float32) -> SaezS
     """
     if brackets < 2:
         raise ValueError(f"brackets must be at least 2, got {brackets}")
-    if buffer < _FEWEST:
-        raise ValueError(f"buffer must hold at least {_FEWEST} samples, got {buffer}")
+    if buffer < FEWEST:
+        raise ValueError(f"buffer must hold at least {FEWEST} samples, got {buffer}")
     return SaezState(
         incomes=jnp.zeros(buffer, dtype),
         rates=jnp.zeros(buffer, dtype),
@@ -235,7 +235,7 @@ def estimate_elasticity(
     x_centred, y_centred = x - mean(x), y - mean(y)
     variance = mean(x_centred**2)
     deviation = jnp.sqrt(mean((rates - mean(rates)) ** 2))
-    enough = (count >= _FEWEST) & (deviation >= 1e-6)
+    enough = (count >= FEWEST) & (deviation >= 1e-6)
     slope = mean(x_centred * y_centred) / jnp.where(enough, variance, 1)
     intercept = mean(y) - slope * mean(x)
     updated = (1 - decay) * jnp.maximum(slope, 0) + decay * elasticity

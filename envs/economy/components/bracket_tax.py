@@ -42,7 +42,7 @@ class TaxParams(struct.PyTreeNode):
 
     Attributes:
         period: steps of a tax period.
-        rates: float [B], what "us-federal" and "fixed" charge.
+        rates: float [B], what "us-federal" and "fixed" charge; zeros under other systems.
         annealing_warmup: completed episodes before taxes; a negative one opens some rates at once.
         annealing_slope: share of the highest rate that opens with an episode; infinite opens all.
     """
@@ -183,6 +183,14 @@ class PeriodicBracketTax(Component):
             raise ValueError(
                 f"PeriodicBracketTax.rates must have {self.brackets} entries, got the shape"
                 f" {jnp.shape(params.rates)}"
+            )
+        charged = self.system in ("us-federal", "fixed") or isinstance(
+            params.rates, jax.core.Tracer
+        )
+        if not charged and np.any(params.rates):
+            raise ValueError(
+                "PeriodicBracketTax.rates are of the systems us-federal and fixed, not of"
+                f" {self.system}"
             )
 
     def draw(self, key: jax.Array) -> dict[str, jax.Array]:

@@ -357,6 +357,8 @@ def test_the_same_key_gives_the_same_episode_alone_and_in_a_batch():
         (lambda: economy(Gather(), Gather(skills="pareto")), "different names .*Gather.*Gather"),
         (lambda: economy("Gather"), "components must be `Component`s, got 'Gather'"),
         (lambda: economy(WealthRedistribution()), "no component has actions for agents"),
+        (lambda: economy(Gather(), groups=3), "groups must be a sequence, got 3"),
+        (lambda: economy(Gather(), simultaneous="no"), "simultaneous must be True or False, got"),
         (lambda: economy(Gather(), groups=[0]), "groups must give each of 2 agents a planner"),
         (lambda: economy(Gather(), groups=[0, 1]), "with at least 2 agents each, got"),
         (lambda: economy(Gather(), agents=4, groups=[0, 0, 2, 2]), "numbered from 0"),

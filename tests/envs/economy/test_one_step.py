@@ -213,6 +213,7 @@ def test_a_limit_of_rates_closes_the_higher_ones_and_initial_rates_are_a_baselin
     [
         ({"agents": 1}, "at least 2, got 1"),
         ({"agents": 2.5}, "whole number"),
+        ({"agents": True}, "whole number"),
         ({"cutoffs": [0, 9, 5]}, "ascending"),
         ({"rate_max": 1.5}, "0 <= low <= high <= 1"),
         ({"rate_step": 0.0}, "step must be"),
@@ -225,6 +226,11 @@ def test_a_limit_of_rates_closes_the_higher_ones_and_initial_rates_are_a_baselin
 def test_what_is_no_economy_is_refused(keywords, message):
     with pytest.raises(ValueError, match=message):
         OneStepEconomy(**keywords)
+
+
+def test_agents_may_be_a_number_of_numpy():
+    env = OneStepEconomy(np.int64(3))
+    assert type(env.agents) is int and env.default_params.skills.shape == (3,)
 
 
 @pytest.mark.parametrize(
