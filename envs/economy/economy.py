@@ -247,10 +247,12 @@ class Economy(Game):
         self, key: jax.Array, state: State, action: Any, params: Params
     ) -> tuple[Any, State, dict[str, jax.Array], jax.Array, dict[str, Any]]:
         """One step; `info` has what happened by component, and what `episode_metrics` reports."""
+        # The children before this one are those of `draw`.
+        key_observe = jax.random.split(key, 2 + len(self.components))[-1]
         state, reward, events = self.transition(state, self.draw(key), action, params)
         terminated = state.time >= params.max_steps_in_episode
         info = {**events, **self.measures(state)}
-        obs = self.observe(key, state, action, params)
+        obs = self.observe(key_observe, state, action, params)
         return obs, state, reward, terminated, info
 
     def draw(self, key: jax.Array) -> dict[str, Any]:
