@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.multi_agent import is_game, leading_role
+from jaxrl.roles import is_game, leading_role
 
 PREFIX = "episode/"
 # Means over the episodes that ended; NaN in an update in which none did.

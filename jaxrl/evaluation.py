@@ -10,9 +10,9 @@ import numpy as np
 
 from jaxrl import episodes as measures
 from jaxrl.algorithm import no_carry
-from jaxrl.multi_agent import is_game
 from jaxrl.networks.heads import action_head
 from jaxrl.networks.net import MASK_KEY
+from jaxrl.roles import is_game
 from jaxrl.spaces import Discrete, MultiDiscrete
 from jaxrl.vector import VecEnv
 

@@ -19,17 +19,14 @@ members and `()` for one that stands alone. With four agents and one planner
   it in place of `reset_env`, whether the environment is a game or not.
 """
 
-import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from jaxrl.environment import Environment
+from jaxrl.roles import Shape, members
 from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Repeated, Space
-
-Shape = tuple[int, ...]
 
 
 class Game(Environment):
@@ -65,39 +62,6 @@ class Game(Environment):
                 for role, shape in self.roles.items()
             }
         )
-
-
-def is_game(env: Any) -> bool:
-    """Whether an environment is for several agents."""
-    return isinstance(getattr(env, "roles", None), Mapping)
-
-
-def require_single(env: Any, algorithm: str) -> None:
-    """Raises ValueError where an algorithm for a single agent is given a game."""
-    if is_game(env):
-        raise ValueError(
-            f"{env.name} is a game of several agents ({', '.join(env.roles)}) and {algorithm} is"
-            " for one: train it with ippo or mappo"
-        )
-
-
-def require_no_game(env: Any, what: str) -> None:
-    """Raises ValueError where an interface for a single agent is given a game."""
-    if is_game(env):
-        raise ValueError(
-            f"{env.name} is a game of several agents ({', '.join(env.roles)}) and {what} is for"
-            " one: use to_pettingzoo or to_jaxmarl"
-        )
-
-
-def leading_role(env: Any) -> str:
-    """The role whose mean return stands for that of the game where one number is wanted."""
-    return next(iter(env.roles))
-
-
-def members(shape: Shape) -> int:
-    """How many act in a role of this shape."""
-    return math.prod(shape)
 
 
 def stacked(space: Space, shape: Shape) -> Space:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxrl.multi_agent import is_game
+from jaxrl.roles import is_game
 from jaxrl.rows import default_chunk, update_rows_where
 
 

@@ -2,7 +2,7 @@
 
 import jaxrl
 from jaxrl import registry
-from jaxrl.multi_agent import is_game
+from jaxrl.roles import is_game
 
 # Those of other packages, and of families for a single agent, cost time to make.
 _SINGLE = ("CrafterOO-", "ARCLE-", "Probe-", "brax/")

@@ -13,8 +13,9 @@ import jaxrl
 from jaxrl import episodes, registry
 from jaxrl.environment import Environment
 from jaxrl.envs.economy.economy import Economy
-from jaxrl.multi_agent import Game, is_game, stacked
+from jaxrl.multi_agent import Game, stacked
 from jaxrl.networks import action_head
+from jaxrl.roles import is_game
 from jaxrl.spaces import contains, describe, dtypes
 from jaxrl.vector import VecEnv
 from tests.registered_games import GAMES

@@ -8,7 +8,8 @@ import pytest
 import jaxrl
 from jaxrl import episodes
 from jaxrl.evaluation import evaluate, random_act
-from jaxrl.multi_agent import is_game, leading_role, members, stacked
+from jaxrl.multi_agent import stacked
+from jaxrl.roles import is_game, leading_role, members
 from jaxrl.spaces import (
     Box,
     Dict,

@@ -8,7 +8,7 @@ from jaxrl.algos.multi_agent.loop import multi_agent
 from jaxrl.algos.multi_agent.networks import MakeNet
 from jaxrl.algos.multi_agent.presets import preset_for
 from jaxrl.algos.multi_agent.types import Config, GameConfig, Hyperparameters, validate
-from jaxrl.multi_agent import is_game
+from jaxrl.roles import is_game
 
 
 def method(name: str, summary: str, make_net: MakeNet) -> AlgorithmSpec:

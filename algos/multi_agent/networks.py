@@ -13,10 +13,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.multi_agent import Game, Shape, members
+from jaxrl.multi_agent import Game
 from jaxrl.networks import Net, NetworkConfig, make_net
 from jaxrl.networks.net import featurize, zeros_of
 from jaxrl.networks.torsos import ACTIVATIONS, dense
+from jaxrl.roles import Shape, members
 
 # (env, env_params, role, config of its network, own module or None) -> the role's network.
 MakeNet = Callable[[Game, Any, str, NetworkConfig, Any], Net]

@@ -11,8 +11,8 @@ from jaxrl.algos.multi_agent.types import (
     RoleHyperparameters,
     records_of,
 )
-from jaxrl.multi_agent import is_game
 from jaxrl.networks import NetworkConfig
+from jaxrl.roles import is_game
 
 
 class _Row(NamedTuple):

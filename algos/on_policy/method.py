@@ -11,8 +11,8 @@ from jaxrl.algos.on_policy.objectives import Sample
 from jaxrl.algos.on_policy.optimise import Optimiser, ScaleAdvantage, adam
 from jaxrl.algos.on_policy.presets import preset_for
 from jaxrl.algos.on_policy.types import Config, Hyperparameters, Objective, validate
-from jaxrl.multi_agent import require_single
 from jaxrl.networks import make_net
+from jaxrl.roles import require_single
 
 
 def method(
@@ -44,7 +44,7 @@ def method(
     """
 
     def make(env: Any, env_params: Any, config: Config, network: Any = None) -> Algorithm:
-        require_single(env, name)
+        require_single(env, name, "train it with ippo or mappo")
         net = make_net(
             env.observation_space(env_params),
             env.action_space(env_params),

@@ -5,13 +5,21 @@ from typing import Any
 import jax
 import numpy as np
 
+_MOST = float(np.finfo(np.float32).max)  # beyond it nothing is finite
 
-def check_limits(params: Any, owner: str, **limits: tuple[float | None, float | None]) -> None:
+
+def check_limits(
+    params: Any,
+    owner: str,
+    above: tuple[str, ...] = (),
+    **limits: tuple[float | None, float | None],
+) -> None:
     """Checks leaves of a record of parameters, which may have leading axes of a batch.
 
     Args:
         params: the record.
         owner: whose they are, for the message; "" for an environment's own.
+        above: names of which the lowest itself is not allowed.
         **limits: (lowest, highest) by name, both allowed, None for any finite number. The values
             of tracers are let through; NaN is within no limits.
 
@@ -24,12 +32,15 @@ def check_limits(params: Any, owner: str, **limits: tuple[float | None, float | 
             continue
         values = np.asarray(leaf, np.float64)
         wrong = np.isnan(values)
-        wrong |= values < low if low is not None else values == -np.inf
-        wrong |= values > high if high is not None else values == np.inf
+        wrong |= values < low if low is not None else values < -_MOST
+        wrong |= values > high if high is not None else values > _MOST
+        if name in above:
+            wrong |= values == low
         if wrong.any():
-            bounds = [f"at least {low}"] if low is not None else []
+            least = "above" if name in above else "at least"
+            bounds = [f"{least} {low}"] if low is not None else []
             bounds += [f"at most {high}"] if high is not None and np.isfinite(high) else []
-            if not bounds or np.isinf(values[wrong][0]):
+            if not bounds or np.abs(values[wrong][0]) > _MOST:
                 bounds.append("finite")
             full = f"{owner}.{name}" if owner else name
             raise ValueError(f"{full} must be {' and '.join(bounds)}, got {values[wrong][0]}")

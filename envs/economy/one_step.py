@@ -33,6 +33,7 @@ from flax import struct
 from jaxrl.environment import EnvParams, EnvState
 from jaxrl.envs.economy import metrics, tax
 from jaxrl.envs.economy.checks import one_of, whole
+from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.response import HOURS
 from jaxrl.envs.economy.skills import pareto_skills
 from jaxrl.multi_agent import Game
@@ -44,17 +45,6 @@ WELFARES = ("inv_income_weighted_utility", "coin_eq_times_productivity")
 GINIS = {"package": metrics.package_gini, "exact": metrics.gini}
 _PRODUCTIVITY_SCALE = 1000  # coin an agent that is observed as 1
 _FINITE = float(np.finfo(np.float32).max)
-# (parameter, lowest, highest); what is at a limit is allowed but for those of `_OPEN`.
-_LIMITS = {
-    "skills": (0, _FINITE),
-    "initial_rates": (0, 1),
-    "rate_limit": (0, 1),
-    "labor_exponent": (1, _FINITE),
-    "labor_cost": (0, _FINITE),
-    "eta": (0, 1),
-    "equality_weight": (0, 1),
-}
-_OPEN = ("skills", "labor_exponent")
 
 
 @struct.dataclass
@@ -180,17 +170,18 @@ class OneStepEconomy(Game):
             shape = jnp.shape(getattr(params, name))
             if not shape or shape[-1] != size:
                 raise ValueError(f"{name} must have {size} entries, got the shape {shape}")
-        for name, (low, high) in _LIMITS.items():
-            leaf = getattr(params, name)
-            if isinstance(leaf, jax.core.Tracer):
-                continue
-            values = np.asarray(leaf)
-            enough = values > low if name in _OPEN else values >= low
-            wrong = ~(enough & (values <= high))  # a NaN is within no limits
-            if wrong.any():
-                least = f"above {low}" if name in _OPEN else f"at least {low}"
-                most = "" if high == _FINITE else f" and at most {high}"
-                raise ValueError(f"{name} must be {least}{most}, got {values[wrong][0]}")
+        check_limits(
+            params,
+            "",
+            above=("skills", "labor_exponent"),
+            skills=(0, None),
+            initial_rates=(0, 1),
+            rate_limit=(0, 1),
+            labor_exponent=(1, None),
+            labor_cost=(0, None),
+            eta=(0, 1),
+            equality_weight=(0, 1),
+        )
 
     def reset_env(self, key: jax.Array, params: Params) -> tuple[Any, State]:
         """Nobody owns anything; the schedule is `initial_rates`. Nothing is random."""

@@ -185,11 +185,26 @@ def collect(
     Returns:
         Taxes paid, the lump sum and marginal rates; `net` is what each gains.
     """
-    chex.assert_equal_shape([income, at_hand])
-    due = jax.vmap(taxes_due, in_axes=(0, None, None))(income, cutoffs, rates)
-    paid = jnp.minimum(at_hand, due)
-    marginal = jax.vmap(marginal_rate, in_axes=(0, None, None))(income, cutoffs, rates)
+    paid, marginal = assess(income, at_hand, cutoffs, rates)
     return Collected(paid, jnp.sum(paid) / income.shape[0], marginal)
+
+
+def assess(
+    income: jax.Array, at_hand: jax.Array, cutoffs: jax.Array, rates: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """What each pays of a period's income, and the marginal rate, float [N] each.
+
+    Args:
+        income: as in `collect`, like what follows.
+        at_hand: float [N].
+        cutoffs: float [B].
+        rates: float [B], or [N, B] where agents have schedules of their own.
+    """
+    chex.assert_equal_shape([income, at_hand])
+    axes = (0, None, 0 if rates.ndim == 2 else None)
+    due = jax.vmap(taxes_due, in_axes=axes)(income, cutoffs, rates)
+    marginal = jax.vmap(marginal_rate, in_axes=axes)(income, cutoffs, rates)
+    return jnp.minimum(at_hand, due), marginal
 
 
 def equal_shares(inventory: jax.Array, escrow: jax.Array) -> jax.Array:

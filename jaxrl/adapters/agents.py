@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jaxrl.multi_agent import is_game
+from jaxrl.roles import is_game
 from jaxrl.spaces import Dict, Space
 
 MASK = "action_mask"

@@ -14,8 +14,8 @@ from gymnasium.envs.registration import EnvSpec
 from jaxrl import registry
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
 from jaxrl.adapters.picture import current_picture
-from jaxrl.multi_agent import require_no_game
 from jaxrl.rendering.frames import find_renderer
+from jaxrl.roles import require_single
 from jaxrl.run_folder import as_name
 
 _LARGEST_SEED = 2**31 - 1
@@ -39,7 +39,7 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
                 environment has no frames (Brax), but `render_mode` asks for them.
         """
         self._env, self._params = registry.make(env_id, **overrides)
-        require_no_game(self._env, "Gymnasium")
+        require_single(self._env, "Gymnasium", "use to_pettingzoo or to_jaxmarl")
         self._id = env_id
         self.render_mode = checked_render_mode(render_mode)
         if render_mode is not None:

@@ -33,9 +33,9 @@ from gymnasium.vector.utils import batch_space
 from jaxrl import registry
 from jaxrl.adapters.gymnasium_env import checked_render_mode
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
-from jaxrl.multi_agent import require_no_game
 from jaxrl.rendering.episode import moment_only
 from jaxrl.rendering.frames import Frames, find_renderer
+from jaxrl.roles import require_single
 from jaxrl.vector import VecEnv, VecState
 
 _LARGEST_SEED = 2**31 - 1
@@ -249,7 +249,7 @@ def to_gymnasium_vector(
         ValueError: see `jaxrl.make` and `GymnasiumVectorEnv`.
     """
     env, params = registry.make(env_id, **overrides)
-    require_no_game(env, "Gymnasium")
+    require_single(env, "Gymnasium", "use to_pettingzoo or to_jaxmarl")
     return GymnasiumVectorEnv(env, params, num_envs, render_mode, autoreset_mode, env_id)
 
 

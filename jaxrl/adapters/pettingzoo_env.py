@@ -21,8 +21,9 @@ from jaxrl.adapters.agents import MASK, Agents, has_mask, unmasked, unmasked_spa
 from jaxrl.adapters.gymnasium_env import checked_render_mode
 from jaxrl.adapters.gymnasium_spaces import to_gymnasium_space, to_jax, to_numpy
 from jaxrl.adapters.picture import current_picture
-from jaxrl.multi_agent import Game, leading_role
+from jaxrl.multi_agent import Game
 from jaxrl.rendering.frames import find_renderer
+from jaxrl.roles import leading_role
 from jaxrl.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
 
 _LARGEST_SEED = 2**31 - 1

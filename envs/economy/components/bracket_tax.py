@@ -351,10 +351,7 @@ class PeriodicBracketTax(Component):
         """A tax day, of which `last_coin` is still to be set."""
         income = _income(state, own)
         groups, edges = self._groups(), self._edges(state.coin.dtype)
-        theirs = rates[groups]
-        due = jax.vmap(tax.taxes_due, in_axes=(0, None, 0))(income, edges, theirs)
-        marginal = jax.vmap(tax.marginal_rate, in_axes=(0, None, 0))(income, edges, theirs)
-        paid = jnp.minimum(state.coin, due)
+        paid, marginal = tax.assess(income, state.coin, edges, rates[groups])
         under = groups[None, :] == np.arange(self.where.planners)[:, None]
         revenue = jnp.sum(jnp.where(under, paid[None, :], 0), axis=1)
         received = (revenue / under.sum(axis=1).astype(paid.dtype))[groups]

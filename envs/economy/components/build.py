@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl.envs.economy.components.component import Component, Features, Setting, Subspace, Turn
-from jaxrl.envs.economy.components.drawn_skills import SKILLS, check_distribution, lognormal, lomax
+from jaxrl.envs.economy.components.drawn_skills import check_distribution, lognormal, lomax
 from jaxrl.envs.economy.limits import check_limits
 from jaxrl.envs.economy.state import NOBODY, State
 from jaxrl.envs.economy.tiles import at, put
@@ -51,7 +51,7 @@ class Build(Component):
 
     Attributes:
         payment: coin for a house at a skill of 1; positive.
-        skills: distribution of skills, one of `SKILLS`.
+        skills: distribution of skills, one of `drawn_skills.SKILLS`.
     """
 
     payment: float = 10.0
@@ -123,6 +123,3 @@ class Build(Component):
         tile_has = at(state.resources > 0, state.location) | at(state.sources, state.location)
         taken = at((state.house != NOBODY) | state.water, state.location)
         return jnp.all(state.units > 0, axis=0) & ~jnp.any(tile_has, axis=0) & ~taken
-
-
-__all__ = ["SKILLS", "Build", "BuildParams", "BuildState"]
