@@ -4,10 +4,10 @@
 
 Phase 1: agents learn in the free market while the cost of labour grows, with the episodes, from
 nothing to 95% of it. Phase 2: from the same agents, all systems get the same further steps, with
-the full cost of labour; the planner of "learned" learns from the beginning of phase 2. Everything
-else is the paper's scenario: 25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax
-periods of 100. The buffer of Saez's formula is shared by all economies after each update, like the
-package's global buffer.
+the full cost of labour; the planner of "learned" learns from the beginning of phase 2. There the
+highest rate of all systems opens with the episodes, as in the paper. Everything else is the paper's
+scenario: 25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The
+buffer of Saez's formula is shared by all economies after each update, like the package's.
 
 Equality, productivity (all coin at the end) and their product are means over the episodes that
 ended in the last part of phase 2. Writes results/training.json and pictures after each run; runs
@@ -52,6 +52,11 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
         annealing="episodes",
         labor_annealing=args.annealing if phase == 1 else 0.0,
     )
+    if phase == 2 and args.tax_annealing:
+        taxes = params.rules[TAXES].replace(
+            annealing_warmup=-1.0, annealing_slope=args.tax_annealing
+        )
+        params = params.replace(rules={**params.rules, TAXES: taxes})
     updates = args.phase1 if phase == 1 else args.phase2
     roles = tuple(env.roles)
     make_config, make_hp = records_of(roles)
@@ -211,7 +216,7 @@ def main() -> None:
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--phase1", type=int, default=240, help="updates")
-    parser.add_argument("--phase2", type=int, default=100, help="updates")
+    parser.add_argument("--phase2", type=int, default=160, help="updates")
     parser.add_argument("--envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=3)
@@ -221,6 +226,12 @@ def main() -> None:
     parser.add_argument("--planner-lr", type=float, default=2e-3)
     parser.add_argument("--entropy", type=float, default=0.02)
     parser.add_argument("--annealing", type=float, default=8.0, help="episodes, of phase 1")
+    parser.add_argument(
+        "--tax-annealing",
+        type=float,
+        default=0.1,
+        help="the highest rate grows by it with an episode of phase 2; 0: it is 1 at once",
+    )
     parser.add_argument("--last", type=float, default=0.25, help="part of phase 2 measured")
     parser.add_argument("--out", type=Path, default=RESULTS / "training.json")
     args = parser.parse_args()
