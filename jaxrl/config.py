@@ -33,7 +33,7 @@ _DERIVED = ("env",)
 _MAX_SEED = 2**31 - 1
 _SPECIAL = ("inf", "-inf", "nan")  # floats that JSON does not have
 
-Override = bool | int | float | str | tuple[int, ...]
+Override = bool | int | float | str | tuple[int | float, ...]
 
 
 class ConfigError(ValueError):
@@ -165,7 +165,7 @@ def load_config(path: str | os.PathLike[str]) -> RunConfig:
 def parse_overrides(items: Iterable[str]) -> tuple[tuple[str, Override], ...]:
     """Environment overrides from `key=value` words, sorted by key.
 
-    A value is a bool (true, false), an int, a float, a tuple of ints (33,47), or else a string.
+    A value is a bool (true, false), an int, a float, a tuple of numbers (33,47), or else a string.
     ConfigError for a word without `=`, an empty key, or a key given twice.
     """
     overrides: dict[str, Override] = {}
@@ -329,22 +329,23 @@ def _parse_override(text: str) -> Override:
         return text[1:-1]
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if "," in text:
-        try:
-            return tuple(int(part) for part in text.split(","))
-        except ValueError:
-            return text
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+    try:
+        numbers = tuple(map(_number, text.split(",")))
+    except ValueError:
+        return text
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
-def _decode_override(value: Any) -> Override:
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _decode_override(value: Any) -> Any:
     if isinstance(value, list):
-        return tuple(value)
+        return tuple(_decode_override(part) for part in value)
     return float(value) if value in _SPECIAL else value
 
 
