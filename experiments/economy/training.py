@@ -3,7 +3,7 @@
     python experiments/economy/training.py [--seeds 0 1 2 3] [--systems none saez learned ...]
 
 Phase 1: agents learn in the free market while the cost of labour grows, with the episodes, from
-nothing to 95% of it. Phase 2: from the same agents, all systems get the same further steps, with
+nothing to 92% of it. Phase 2: from the same agents, all systems get the same further steps, with
 the full cost of labour; the planner of "learned" learns from the beginning of phase 2. There the
 highest rate of all systems opens with the episodes, as in the paper. Everything else is the paper's
 scenario: 25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The
@@ -61,15 +61,15 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
     roles = tuple(env.roles)
     make_config, make_hp = records_of(roles)
     agents = RoleConfig(
-        num_epochs=args.epochs,
+        num_epochs=args.epochs if phase == 1 else args.epochs2,
         num_minibatches=args.minibatches,
         normalize_observation=True,
         normalize_reward=True,
         network=NetworkConfig(hidden=(128, 128), activation="relu", shared_torso=True),
     )
     planner = RoleConfig(
-        num_epochs=4,
-        num_minibatches=2,
+        num_epochs=6,
+        num_minibatches=1,  # 32 decisions
         normalize_observation=True,
         normalize_reward=True,
         network=NetworkConfig(hidden=(64, 64)),
@@ -80,7 +80,11 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
             lr=lr, lr_final=0.3, gamma=0.995, gae_lambda=0.95, entropy_coef=args.entropy
         ),
         "planner": RoleHyperparameters(
-            lr=args.planner_lr, lr_final=0.3, gamma=0.995, gae_lambda=0.98, entropy_coef=0.01
+            lr=args.planner_lr,
+            lr_final=0.3,
+            gamma=0.999,  # taxes come 100 steps after their rates
+            gae_lambda=0.999,
+            entropy_coef=0.01,
         ),
     }
     configs = {"agents": agents, "planner": planner}
@@ -215,17 +219,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
-    parser.add_argument("--phase1", type=int, default=240, help="updates")
-    parser.add_argument("--phase2", type=int, default=160, help="updates")
+    parser.add_argument("--phase1", type=int, default=400, help="updates")
+    parser.add_argument("--phase2", type=int, default=320, help="updates")
     parser.add_argument("--envs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs2", type=int, default=2, help="of agents in phase 2")
     parser.add_argument("--minibatches", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--lr2", type=float, default=5e-4, help="of agents in phase 2")
     parser.add_argument("--planner-lr", type=float, default=2e-3)
     parser.add_argument("--entropy", type=float, default=0.02)
-    parser.add_argument("--annealing", type=float, default=8.0, help="episodes, of phase 1")
+    parser.add_argument("--annealing", type=float, default=16.0, help="episodes, of phase 1")
     parser.add_argument(
         "--tax-annealing",
         type=float,
