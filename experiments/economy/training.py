@@ -1,13 +1,15 @@
-"""Agents and planner learning together: four tax systems, and what they do to an economy.
+"""Agents and planner learning together: tax systems, and what they do to an economy.
 
     python experiments/economy/training.py [--seeds 0 1 2 3] [--systems none saez learned ...]
 
 Phase 1: agents learn in the free market while the cost of labour grows, with the episodes, from
 nothing to 92% of it. Phase 2: from the same agents, all systems get the same further steps, with
-the full cost of labour; the planner of "learned" learns from the beginning of phase 2. There the
-highest rate of all systems opens with the episodes, as in the paper. Everything else is the paper's
-scenario: 25 x 25 tiles in quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The
-buffer of Saez's formula is shared by all economies after each update, like the package's.
+the full cost of labour, and the highest rate opens with the episodes, as in the paper. The planner
+of "learned" learns from the beginning of phase 2. That of "learned-later" first draws its rates at
+random, so that agents learn what to do at any rates before it learns what they do; the paper has a
+bonus for entropy that falls to this end. Everything else is the paper's scenario: 25 x 25 tiles in
+quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The buffer of Saez's formula
+is shared by all economies after each update, like the package's.
 
 Equality, productivity (all coin at the end) and their product are means over the episodes that
 ended in the last part of phase 2. Writes results/training.json and pictures after each run; runs
@@ -38,7 +40,8 @@ from jaxrl.networks import NetworkConfig
 from jaxrl.summary import over_seeds
 
 RESULTS = Path(__file__).parent / "results"
-SYSTEMS = ("none", "us-federal", "saez", "learned")
+SYSTEMS = ("none", "us-federal", "saez", "learned", "learned-later")
+LATER = 3 / 8  # part of phase 2 before which the planner of "learned-later" draws rates at random
 MEASURED = ("equality", "productivity", "equality_times_productivity", "utility", "labor")
 ALSO = ("houses", "trades")
 TAXES = "PeriodicBracketTax"
@@ -48,7 +51,7 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
     """The environment, the algorithm and its hyperparameters."""
     env, params = jaxrl.make(
         "GatherTradeBuild-v1",
-        tax=system,
+        tax=system.removesuffix("-later"),
         annealing="episodes",
         labor_annealing=args.annealing if phase == 1 else 0.0,
     )
@@ -85,6 +88,7 @@ def build(args: argparse.Namespace, system: str, phase: int) -> tuple[Any, Any, 
             gamma=0.999,  # taxes come 100 steps after their rates
             gae_lambda=0.999,
             entropy_coef=0.01,
+            start_update=round(LATER * updates) if system == "learned-later" else 0,
         ),
     }
     configs = {"agents": agents, "planner": planner}
