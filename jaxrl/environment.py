@@ -25,6 +25,9 @@ Every environment that `jaxrl.make` returns is a `gymnax.environments.environmen
   and `episode_references()`, what others reached (`jaxrl.episodes`).
 - An environment may have `next_episode(key, state, params)`, which begins an episode from the state
   in which the one before it ended, so that counters can persist (`jaxrl.multi_agent`).
+- An environment may have `share(states)`: states of N environments side by side, leaves [N, ...],
+  after they have learned from one another; training asks it before each rollout. It changes nothing
+  that is observed.
 - A mask of legal actions is the key "action_mask" of a `Dict` observation, bool [n] for
   `Discrete(n)` and bool [K, max n] for `MultiDiscrete`. For policies whose further choices are
   conditional on the first (`conditional_head`) it may be bool [O, K - 1, max n of the others]

@@ -60,6 +60,12 @@ class VecEnv:
         self.reset_chunk = own(num_envs) if reset_chunk is None else reset_chunk
         self.next_episode = getattr(env, "next_episode", None)
 
+    def share(self, state: VecState) -> VecState:
+        """What the environments learn from one another, where they have `share(states)`."""
+        if not hasattr(self.env, "share"):
+            return state
+        return state.replace(env_state=self.env.share(state.env_state))
+
     def reset(self, key: jax.Array, params: Any, before: Any = None) -> tuple[Any, VecState]:
         """Starts N episodes: observations [N, ...] and the state.
 

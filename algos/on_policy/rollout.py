@@ -120,7 +120,7 @@ def make_collect(venv: VecEnv, actor: Actor, config: Config, shards: Shards = AL
 
         keys = jax.random.split(key, config.num_steps)
         fresh = actor.initial(config.shard_envs)
-        loop = (state.obs, state.env, state.carry)
+        loop = (state.obs, venv.share(state.env), state.carry)
         (obs, env_state, carry), (transition, ended) = jax.lax.scan(env_step, loop, keys)
         old_obs, action, log_prob, value, final_value, reward, distribution = transition
         terminated, truncated = ended["terminated"], ended["truncated"]

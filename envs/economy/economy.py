@@ -237,6 +237,14 @@ class Economy(Game):
         state = state.replace(utility=utility, welfare=welfare)
         return self.observe(key_observe, state, None, params), state
 
+    def share(self, states: State) -> State:
+        """What economies side by side, leaves [E, ...], learn from one another."""
+        own = dict(states.own)
+        for component in self.components:
+            if component.name in own:
+                own[component.name] = component.share(own[component.name])
+        return states.replace(own=own)
+
     def start(self, key: jax.Array, state: State, params: Params) -> State:
         """What a scenario changes of the beginning of an episode; nothing here."""
         return state

@@ -8,8 +8,7 @@ the full cost of labour, and the highest rate opens with the episodes, as in the
 of "learned" learns from the beginning of phase 2. That of "learned-later" first draws its rates at
 random, so that agents learn what to do at any rates before it learns what they do; the paper has a
 bonus for entropy that falls to this end. Everything else is the paper's scenario: 25 x 25 tiles in
-quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100. The buffer of Saez's formula
-is shared by all economies after each update, like the package's.
+quadrants, 4 agents of fixed skills, 1,000 steps, tax periods of 100.
 
 Equality, productivity (all coin at the end) and their product are means over the episodes that
 ended in the last part of phase 2. Writes results/training.json and pictures after each run; runs
@@ -35,7 +34,6 @@ import jaxrl
 from jaxrl import registry
 from jaxrl.algos.multi_agent.types import RoleConfig, RoleHyperparameters, records_of
 from jaxrl.benchmark import write_record
-from jaxrl.envs.economy import saez
 from jaxrl.networks import NetworkConfig
 from jaxrl.summary import over_seeds
 
@@ -109,11 +107,10 @@ class Training:
         self.updates = args.phase1 if phase == 1 else args.phase2
         self.last = max(1, round(self.updates * args.last))
         _, algorithm, self.hp = build(args, system, phase)
-        share = _share if system == "saez" else (lambda state: state)
         self.init = jax.jit(algorithm.init)
 
         def step(state: Any, hp: Any) -> tuple[Any, Any]:
-            state, metrics = algorithm.step(share(state), hp)
+            state, metrics = algorithm.step(state, hp)
             return state, {**metrics, "rates": _rates(state)}
 
         self.step = jax.jit(step)
@@ -152,16 +149,6 @@ def _staggered(state: Any, hp: Any) -> Any:
     periods = hp.env.max_steps_in_episode // period
     number = jnp.arange(world.time.shape[0], dtype=jnp.int32)
     world = world.replace(time=number % periods * period)
-    return state.replace(env=state.env.replace(env_state=world))
-
-
-def _share(state: Any) -> Any:
-    """All economies learn their Saez rates from the incomes of all."""
-    world = state.env.env_state
-    own = world.own[TAXES]
-    one = jax.tree.map(lambda x: x[:, 0], own.saez)  # there is one planner
-    learned = jax.tree.map(lambda x: x[:, None], saez.pooled(one))
-    world = world.replace(own={**world.own, TAXES: own.replace(saez=learned)})
     return state.replace(env=state.env.replace(env_state=world))
 
 

@@ -1,5 +1,7 @@
 """A rollout's bootstrap values: of the final observation, not of the one after a reset."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,6 +54,25 @@ def test_bootstrap_values_by_hand(rollout):
     np.testing.assert_allclose(trajectory.v_tp1[going_on], value(following)[going_on], rtol=1e-5)
     # The mistake would be visible: resets have other values.
     assert not np.allclose(trajectory.v_tp1[truncated], value(following)[truncated], rtol=1e-2)
+
+
+class _Leveller(CostlyReset):
+    """Before a rollout all take over the time of the first."""
+
+    def share(self, states):
+        return states.replace(time=jnp.broadcast_to(states.time[0], states.time.shape))
+
+
+def test_environments_share_before_a_rollout():
+    env, params = _Leveller(cost=1), CounterParams(9, 9, 9)
+    config = dataclasses.replace(CONFIG, num_steps=1)
+    algo = ppo.SPEC.make(env, params, config)
+    hp = canonical(ppo.PPOHyperparameters(env=params))
+    state = algo.init(jax.random.key(0), hp)
+    world = state.env.env_state.replace(time=jnp.arange(3, 9, dtype=jnp.int32))
+    state = state.replace(env=state.env.replace(env_state=world))
+    after, _ = jax.jit(algo.step)(state, hp)
+    np.testing.assert_array_equal(after.obs[:, 0], np.full(6, 4))
 
 
 def test_values_and_log_probs_are_those_of_the_acting_policy(rollout):

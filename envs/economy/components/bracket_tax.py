@@ -231,6 +231,12 @@ class PeriodicBracketTax(Component):
         )
         return state.replace(own={**state.own, self.name: own})
 
+    def share(self, own: TaxState) -> TaxState:
+        """Samples of Saez's formula go to all economies (`saez.pooled`)."""
+        if self.system != "saez":
+            return own
+        return own.replace(saez=jax.vmap(saez.pooled, in_axes=1, out_axes=1)(own.saez))
+
     def step(self, state: State, turn: Turn, params: Any) -> tuple[State, TaxDay]:
         """Rates are set on the first day and taxes collected on the last."""
         own = state.own[self.name]

@@ -141,6 +141,10 @@ class Component:
         """
         return state
 
+    def share(self, own: Any) -> Any:
+        """Its own states in E economies side by side, leaves [E, ...], after they have shared."""
+        return own
+
     def draw(self, key: jax.Array) -> Any:
         """The draws of a step, a pytree, independent of the state."""
         return ()

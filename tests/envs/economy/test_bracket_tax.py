@@ -225,6 +225,24 @@ def test_each_of_several_planners_learns_from_its_own():
     assert taxes.own.saez.count.tolist() == [2, 2]
 
 
+def test_economies_side_by_side_share_the_samples_of_each_planner():
+    owns = []
+    for coin in ((2, 3, 20, 30), (4, 5, 40, 50)):
+        taxes = Taxes(agents=4, groups=(1, 0, 1, 0), system="saez", buffer=12)
+        taxes.draws = {"rates": jnp.zeros((2, 2))}
+        taxes()
+        taxes(coin=coin)
+        owns.append(taxes.own)
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), *owns)
+    shared = taxes.component.share(both)
+    for economy in shared.saez.incomes:
+        np.testing.assert_allclose(economy[:, -4:], [[3, 5, 30, 50], [2, 4, 20, 40]])
+    assert shared.saez.count.tolist() == [[4, 4], [4, 4]]
+    np.testing.assert_array_equal(shared.last_coin, both.last_coin)
+    others = Taxes(system="us-federal", cutoffs=())
+    assert others.component.share(others.own) is others.own
+
+
 def test_a_free_market_has_tax_days_without_taxes():
     taxes = Taxes(system="none")
     assert taxes.component.planner_actions() == ()
