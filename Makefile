@@ -21,7 +21,7 @@ demo: $(STAMP) ## Train PPO on MinAtar Breakout with four seeds, into runs/demo
 	  --out runs/demo --overwrite
 
 test: $(STAMP) ## Run the tests in two processes
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 2 $(ARGS)
 
 lint: $(STAMP) ## Check format, lint rules and types
 	$(BIN)/ruff format --check .
