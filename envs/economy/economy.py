@@ -37,7 +37,7 @@ from jaxrl.envs.economy.checks import checked_groups, entries, flag, one_of, pla
 from jaxrl.envs.economy.choices import choices_of
 from jaxrl.envs.economy.components.component import Component, Setting, Turn
 from jaxrl.envs.economy.features import column_names, gather_features
-from jaxrl.envs.economy.limits import check_limits
+from jaxrl.envs.economy.limits import FINITE, check_limits
 from jaxrl.envs.economy.state import COMMODITIES, NOBODY, State
 from jaxrl.envs.economy.uniform import random_places
 from jaxrl.envs.economy.world import World, grow_back, regrowth_draws
@@ -50,7 +50,6 @@ WELFARES = (
     "inv_income_weighted_utility",
 )
 ANNEALINGS = ("episodes", "positive_steps")
-_FINITE = float(np.finfo(np.float32).max)
 
 
 @struct.dataclass
@@ -466,7 +465,7 @@ class Economy(Game):
             elif leaf.dtype == jnp.int8:
                 spaces[name] = Box(0, np.iinfo(np.int8).max, shape, jnp.int8)
             else:
-                spaces[name] = Box(-_FINITE, _FINITE, shape, jnp.float32)
+                spaces[name] = Box(-FINITE, FINITE, shape, jnp.float32)
         return Dict(spaces)
 
     def _one(self, values: jax.Array) -> jax.Array:

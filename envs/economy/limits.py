@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-_MOST = float(np.finfo(np.float32).max)  # beyond it nothing is finite
+FINITE = float(np.finfo(np.float32).max)  # the largest; beyond it float32 is infinite
 
 
 def check_limits(
@@ -32,15 +32,15 @@ def check_limits(
             continue
         values = np.asarray(leaf, np.float64)
         wrong = np.isnan(values)
-        wrong |= values < low if low is not None else values < -_MOST
-        wrong |= values > high if high is not None else values > _MOST
+        wrong |= values < low if low is not None else values < -FINITE
+        wrong |= values > high if high is not None else values > FINITE
         if name in above:
             wrong |= values == low
         if wrong.any():
             least = "above" if name in above else "at least"
             bounds = [f"{least} {low}"] if low is not None else []
             bounds += [f"at most {high}"] if high is not None and np.isfinite(high) else []
-            if not bounds or np.abs(values[wrong][0]) > _MOST:
+            if not bounds or np.abs(values[wrong][0]) > FINITE:
                 bounds.append("finite")
             full = f"{owner}.{name}" if owner else name
             raise ValueError(f"{full} must be {' and '.join(bounds)}, got {values[wrong][0]}")

@@ -27,13 +27,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
 from jaxrl.environment import EnvParams, EnvState
 from jaxrl.envs.economy import metrics, tax
 from jaxrl.envs.economy.checks import one_of, whole
-from jaxrl.envs.economy.limits import check_limits
+from jaxrl.envs.economy.limits import FINITE, check_limits
 from jaxrl.envs.economy.response import HOURS
 from jaxrl.envs.economy.skills import pareto_skills
 from jaxrl.multi_agent import Game
@@ -44,7 +43,6 @@ AGENT_UTILITIES = ("coin_minus_labor_cost", "isoelastic_coin_minus_labor")
 WELFARES = ("inv_income_weighted_utility", "coin_eq_times_productivity")
 GINIS = {"package": metrics.package_gini, "exact": metrics.gini}
 _PRODUCTIVITY_SCALE = 1000  # coin an agent that is observed as 1
-_FINITE = float(np.finfo(np.float32).max)
 
 
 @struct.dataclass
@@ -338,7 +336,7 @@ class OneStepEconomy(Game):
             features = planner_features(self.agents, self.brackets)
         return Dict(
             {
-                "observation": Box(-_FINITE, _FINITE, (len(features),), jnp.float32),
+                "observation": Box(-FINITE, FINITE, (len(features),), jnp.float32),
                 "action_mask": Box(False, True, mask, jnp.bool_),
             }
         )
